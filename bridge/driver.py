@@ -1,0 +1,174 @@
+"""The driver contract: what a device family must provide, and what it is handed.
+
+`docs/drivers.md` walks through writing one; `bridge.testing` has the kit that every driver must pass.
+
+Rules, each held by the kit: a driver creates no task, reads no clock but `io.clock`, keeps no module state, logs
+only through `io.log`, and does no I/O before `open()`. Every wait inside it has a limit.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any, ClassVar, Generic, Protocol, TypeVar
+
+import aiohttp
+import structlog
+from pydantic import BaseModel
+
+from bridge.clock import Clock
+from bridge.model import Capability, Device, DeviceEvent, Found, Identity, Kind, Reading
+
+API_VERSION = 1
+
+
+class Gate:
+    """One request in flight to a device, with a minimum gap in seconds between two. Long polls go around it."""
+
+    __slots__ = ("_clock", "_free_at", "_lock", "gap")
+
+    def __init__(self, clock: Clock, gap: float = 0.0) -> None:
+        self._clock = clock
+        self._lock = asyncio.Lock()
+        self._free_at = 0.0
+        self.gap = gap
+
+    async def __aenter__(self) -> None:
+        await self._lock.acquire()
+        if self.gap:
+            try:
+                wait = self._free_at - self._clock.now().mono
+                if wait > 0:
+                    await self._clock.sleep(wait)
+            except BaseException:
+                self._lock.release()
+                raise
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self.gap:
+            self._free_at = self._clock.now().mono + self.gap
+        self._lock.release()
+
+
+class Memory(Protocol):
+    """A few short strings that one device's driver keeps over restarts (a subscription's address, a cursor)."""
+
+    def get(self, key: str) -> str | None: ...
+
+    async def put(self, key: str, value: str | None) -> None:
+        """Returns once the value is on disk. None forgets it."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class CallbackRequest:
+    """What a device sent to its callback address; size already limited."""
+
+    method: str
+    query: str
+    content_type: str
+    body: bytes
+    source: str  # the sender's IP address
+
+
+class Callback(Protocol):
+    """A registered callback: the address to hand to the device, with a secret path of its own."""
+
+    @property
+    def url(self) -> str: ...
+
+    def close(self) -> None: ...
+
+
+class Callbacks(Protocol):
+    """Where devices call the bridge. Only what comes from the device's own address reaches the handler."""
+
+    def register(self, device: Device, handler: Callable[[CallbackRequest], Awaitable[None]]) -> Callback: ...
+
+
+class DriverIO:
+    """Everything a driver may touch, handed in so that tests control it."""
+
+    __slots__ = ("callbacks", "clock", "device_id", "gate", "http", "memory", "random")
+
+    def __init__(
+        self,
+        *,
+        device_id: str,
+        http: aiohttp.ClientSession,
+        clock: Clock,
+        random: random.Random,
+        memory: Memory,
+        callbacks: Callbacks | None = None,
+    ) -> None:
+        self.device_id = device_id
+        self.http = http  # shared by all devices; no cookies, no redirects followed
+        self.clock = clock
+        self.random = random
+        self.memory = memory
+        self.callbacks = callbacks  # None where the inventory opens no callback listener
+        self.gate = Gate(clock)
+
+    @property
+    def log(self) -> Any:
+        # Made when asked for: a bound logger kept for each of thousands of devices costs more than it saves.
+        return structlog.get_logger("device").bind(device=self.device_id)
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """Where discovery may look. It never leaves the given interfaces, and never sends credentials."""
+
+    seconds: float = 4.0
+    interfaces: tuple[str, ...] = ()  # addresses of local interfaces; empty: the default one
+    targets: tuple[str, ...] = ()  # hosts to ask directly, where multicast does not reach
+
+
+C = TypeVar("C", bound=BaseModel)
+
+
+class Driver(Generic[C]):
+    """One device family. An instance serves one device for as long as its configuration stays the same."""
+
+    name: ClassVar[str]
+    api_version: ClassVar[int] = API_VERSION
+    stability: ClassVar[str] = "stable"  # or "beta"
+    kinds: ClassVar[frozenset[Kind]]
+    capabilities: ClassVar[frozenset[Capability]]
+    Config: ClassVar[type[BaseModel]]
+
+    def __init__(self, device: Device, config: C, io: DriverIO) -> None:
+        self.device = device
+        self.config = config
+        self.io = io
+
+    async def open(self) -> None:
+        """Get ready to talk. Called once, before anything else."""
+
+    async def close(self) -> None:
+        """Let go of everything on the device (subscriptions) and here. Safe twice, and without open()."""
+
+    async def probe(self) -> Identity:
+        """Ask who answers and what it can do. Raises `DeviceError`."""
+        raise NotImplementedError
+
+    async def poll(self) -> Reading:
+        """Ask how the device is. Called over and over. Raises `DeviceError`."""
+        raise NotImplementedError
+
+    def events(self) -> AsyncIterator[DeviceEvent]:
+        """Yield what the device reports. When it ends or raises, the runner starts it again, backing off."""
+        raise NotImplementedError
+
+    @classmethod
+    def discover(cls, scope: Scope) -> AsyncIterator[Found]:
+        """Yield devices of this family that are there. Passive where the family allows it."""
+        raise NotImplementedError
+
+
+AnyDriver = Driver[Any]

@@ -1,0 +1,199 @@
+"""What flows through the bridge: devices in, readings and events from them, transitions out.
+
+Frozen, small, and free of any vendor. Times are `Instant`s or seconds since the epoch; see `bridge.clock`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import IntEnum, StrEnum
+from typing import Any
+
+from bridge.secrets import Secret
+
+Fact = str | int | float | bool | None
+
+
+class Kind(StrEnum):
+    """What a device is to the VMS. A media server or an NVR is a `server` that carries cameras as channels."""
+
+    CAMERA = "camera"
+    INTERCOM = "intercom"
+    SERVER = "server"
+    SWITCH = "switch"
+
+
+class Capability(StrEnum):
+    """What a driver, or one unit, can do. A claim is tested both ways by the contract kit (`docs/drivers.md`)."""
+
+    STREAMS = "streams"  # poll() reports streams
+    EVENTS = "events"  # events() yields
+    DISCOVER = "discover"  # discover() finds devices nobody listed
+
+
+class Rung(IntEnum):
+    """How far the way to a device is open. Each rung includes those below it."""
+
+    SILENT = 0  # nothing comes back
+    REACHABLE = 1  # a TCP connection is accepted
+    ANSWERING = 2  # it speaks its protocol
+    READY = 3  # it accepts our credentials
+
+
+class CameraStatus(StrEnum):
+    """The VMS's words for a camera (contract, "the camera resource")."""
+
+    EMPTY = "empty"
+    INITIAL = "initial"
+    ACTIVE = "active"
+    PARTIAL = "partial"
+    INACTIVE = "inactive"
+
+
+class IntercomStatus(StrEnum):
+    """The VMS's words for an intercom panel (contract, "Intercom status")."""
+
+    EMPTY = "empty"
+    INITIAL = "initial"
+    ACTIVE = "active"
+    INACTIVE = "inactive"
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    username: str
+    password: Secret
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """How a device is watched. Shared by all devices with the same values. Durations in seconds."""
+
+    poll: float = 30.0
+    offline_failures: int = 3
+    offline_after: float = 30.0
+    retry_cap: float = 60.0
+    auth_retry: float = 600.0
+    flap_damping: bool = True
+    alarm_max: float = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Channel:
+    """One camera or panel of a device, as the VMS knows it.
+
+    A plain camera or panel has exactly one, with the key "". An NVR or a media server has one for each
+    camera behind it; `source` is then what the device calls it (an ONVIF video source token, a stream name).
+    `vms` holds the VMS's own fields of the resource, keys as on the wire; `vms["id"]` is its id there.
+    """
+
+    key: str = ""
+    source: str | None = None
+    streams: tuple[str, ...] = ()  # tokens or names picked by the inventory, high first; empty: the driver picks
+    vms: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Device:
+    """One entry of the inventory, complete: inheritance resolved, secrets resolved.
+
+    `config` is the driver's own part, already validated by the driver's `Config` model. `fingerprint` is a
+    digest of everything here, secrets included: a reload restarts the device when it differs.
+    """
+
+    id: str
+    kind: Kind
+    driver: str
+    address: str
+    name: str = ""
+    site: str | None = None
+    credentials: Credentials | None = None
+    channels: tuple[Channel, ...] = (Channel(),)
+    policy: Policy = Policy()
+    config: Any = None
+    fingerprint: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Who answered, by its own word. `capabilities` are those that this very unit turned out to have."""
+
+    manufacturer: str = ""
+    model: str = ""
+    firmware: str = ""
+    serial: str = ""
+    hardware: str = ""
+    macs: tuple[str, ...] = ()  # lower case, colons
+    capabilities: frozenset[Capability] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Stream:
+    """One video stream of a channel. `up` is None when nothing was asked that could tell."""
+
+    name: str  # the device's token or name
+    up: bool | None
+    uri: str = ""  # never with credentials
+    detail: str = ""  # why it is down, for people
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What one poll found. `streams` maps channel keys to their streams, high first; a channel that is not in
+    it keeps what was known. `facts` are named values for people: clock offset in seconds, SIP registered, ..."""
+
+    rung: Rung
+    streams: Mapping[str, tuple[Stream, ...]] = field(default_factory=dict)
+    facts: Mapping[str, Fact] = field(default_factory=dict)
+
+
+class EventKind(StrEnum):
+    """What an event means. Drivers map the device's own names to these; VENDOR passes on what nobody knows."""
+
+    MOTION = "motion"
+    TAMPER = "tamper"
+    SIGNAL_LOSS = "signal_loss"  # active: the channel's video is gone
+    INPUT = "input"
+    RELAY = "relay"
+    ANALYTICS = "analytics"  # line crossed, object inside, ...
+    HARDWARE = "hardware"  # fan, power supply, storage, temperature
+    REBOOT = "reboot"
+    CLOCK = "clock"
+    CONFIG_CHANGED = "config_changed"
+    SYSTEM = "system"
+    VENDOR = "vendor"
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceEvent:
+    """One message from a device.
+
+    `active` is the new value of a condition (motion began, ended), or None for something momentary. `initial`
+    marks a state that the device repeats on request (ONVIF PropertyOperation "Initialized"), as opposed to a
+    change of it. `source_time` is the device's own clock, seconds since the epoch, or None where it gave none
+    that can be read. `topic` and `data` are what the device said.
+    """
+
+    kind: EventKind
+    channel: str | None = None  # the channel's key; None when it concerns the whole device
+    source: str = ""  # what the device names as the origin: a source token, an input number, a rule
+    active: bool | None = None
+    initial: bool = False
+    source_time: float | None = None
+    topic: str = ""
+    data: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A device that discovery saw. Nothing was asked of it that needs a password."""
+
+    driver: str
+    address: str
+    port: int | None = None
+    name: str = ""
+    manufacturer: str = ""
+    model: str = ""
+    endpoint: str = ""  # ONVIF endpoint reference; stays the same when the address changes
+    extra: Mapping[str, str] = field(default_factory=dict)

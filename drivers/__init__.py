@@ -1,0 +1,1 @@
+"""The drivers that come with device-bridge: one folder a device family, found through their entry points."""
