@@ -1,0 +1,59 @@
+"""What the bridge counts, for Prometheus. One instance a process, handed to whoever counts.
+
+No label names a device: with thousands of them that would be thousands of series. `/api/v1/devices` and
+`device-bridge devices` tell about single devices.
+"""
+
+from __future__ import annotations
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
+
+_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+
+
+class Metrics:
+    def __init__(self) -> None:
+        registry = self.registry = CollectorRegistry()
+        ProcessCollector(registry=registry)
+
+        def counter(name: str, text: str, *labels: str) -> Counter:
+            return Counter(f"bridge_{name}", text, labels, registry=registry)
+
+        def gauge(name: str, text: str, *labels: str) -> Gauge:
+            return Gauge(f"bridge_{name}", text, labels, registry=registry)
+
+        def seconds(name: str, text: str, *labels: str) -> Histogram:
+            return Histogram(f"bridge_{name}_seconds", text, labels, registry=registry, buckets=_SECONDS)
+
+        # Devices
+        self.devices = gauge("devices", "Devices by driver and reachability", "driver", "reach")
+        self.polls = counter("polls", "Polls by driver and outcome (ok, or the kind of error)", "driver", "outcome")
+        self.poll_seconds = seconds("poll", "How long a poll takes", "driver")
+        self.poll_late_seconds = seconds("poll_late", "How much later than planned a poll starts", "driver")
+        self.events = counter("events", "Messages from devices by meaning", "driver", "kind")
+        self.events_dropped = counter("events_dropped", "Device events beyond a bound, by bound", "bound")
+        self.event_streams = gauge("event_streams", "Event streams that are open", "driver")
+        self.faults = counter("driver_faults", "Errors that are bugs of a driver", "driver")
+        self.callbacks = counter("callbacks", "Calls from devices by outcome", "outcome")
+        # Store
+        self.commit_seconds = seconds("commit", "From a change of state to its being on disk")
+        self.store_waiting = gauge("store_waiting", "Writes that wait for the store")
+        self.store_errors = counter("store_errors", "Writes that the store refused")
+        # Delivery
+        self.pushes = counter("pushes", "Pushes decided, by type", "type")
+        self.delivered = counter("delivered", "Pushes delivered by sink", "sink")
+        self.delivery_failures = counter("delivery_failures", "Tries of a sink that failed", "sink")
+        self.unknown_outcomes = counter(
+            "delivery_unknown_outcomes", "Pushes sent again because nobody knows whether they arrived", "sink"
+        )
+        self.dead_letters = counter("dead_letters", "Pushes that a sink's server refused for good", "sink")
+        self.outbox_dropped = counter("outbox_dropped", "Pushes that left the outbox undelivered at its bound", "sink")
+        self.outbox_lag = gauge("outbox_lag", "Pushes that a sink has still to deliver", "sink")
+        # Subscribers of our own Pusher server
+        self.subscribers = gauge("subscribers", "Open websocket connections")
+        self.frames = counter("frames", "Frames sent to subscribers")
+        self.closed_slow = counter("subscribers_closed_slow", "Subscribers closed because they stopped reading")
+        self.refused = counter("subscribers_refused", "Connections and subscriptions refused, by reason", "reason")
+        # The process
+        self.reloads = counter("reloads", "Inventory reloads by outcome", "outcome")
+        self.loop_lag_seconds = seconds("loop_lag", "How late the event loop wakes a sleeper")

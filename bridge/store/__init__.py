@@ -1,0 +1,1 @@
+"""The bridge's memory: one SQLite file with the state of every device and the outbox of every push."""
