@@ -142,10 +142,18 @@ class Driver(Generic[C]):
     capabilities: ClassVar[frozenset[Capability]]
     Config: ClassVar[type[BaseModel]]
 
+    __slots__ = ("config", "device", "io")
+
     def __init__(self, device: Device, config: C, io: DriverIO) -> None:
         self.device = device
         self.config = config
         self.io = io
+
+    @classmethod
+    def problem(cls) -> str | None:
+        """What keeps this driver from working on this machine, and how to mend it (a missing file, say). Asked
+        once, when the driver is loaded; must be quick."""
+        return None
 
     async def open(self) -> None:
         """Get ready to talk. Called once, before anything else."""

@@ -79,3 +79,9 @@ class Rejected(DeviceError):
     """The device understood a change and refused it."""
 
     kind = "rejected"
+
+
+class Fault(DeviceError):
+    """The driver itself failed: a bug, ours or a third party's. Made by the runner, never raised by a driver."""
+
+    kind = "fault"

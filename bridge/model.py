@@ -162,6 +162,7 @@ class EventKind(StrEnum):
     CLOCK = "clock"
     CONFIG_CHANGED = "config_changed"
     SYSTEM = "system"
+    RESYNC = "resync"  # from the driver: a new subscription began, conditions told before it are hearsay
     VENDOR = "vendor"
 
 

@@ -73,6 +73,8 @@ def load(name: str) -> type[AnyDriver]:
         )
     if driver.name != name:
         raise BrokenDriver(f"driver {name!r} of {one.package} calls itself {driver.name!r}: the two must agree")
+    if problem := driver.problem():
+        raise BrokenDriver(f"driver {name!r} cannot work here: {problem}")
     return driver
 
 

@@ -14,9 +14,8 @@ import json
 import os
 import sqlite3
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.resources import files
 from itertools import islice
@@ -155,10 +154,9 @@ class Store:
 
         await self._writer.submit(work, then=then if push_rows else None)
 
-    def states(self) -> dict[str, dict[str, dict[str, Any]]]:
-        """Everything known, by device and part. Blocks; for the start, before the loop has other work."""
-        with _reading(self.path) as connection:
-            return read_states(connection)
+    async def knowledge(self) -> tuple[dict[str, dict[str, dict[str, Any]]], dict[str, dict[str, str]]]:
+        """The states of all devices by part, and what their drivers keep, as of all commits handed in so far."""
+        return await self.call(lambda connection: (read_states(connection), _read_memories(connection)), durable=False)
 
     # -- what the sinks read and write -----------------------------------------------------------------------
 
@@ -295,14 +293,6 @@ class Store:
 
     # -- small things kept for others ------------------------------------------------------------------------
 
-    def memories(self) -> dict[str, dict[str, str]]:
-        """What drivers keep, by device. Blocks; for the start."""
-        kept: dict[str, dict[str, str]] = {}
-        with _reading(self.path) as connection:
-            for device, key, value in connection.execute("SELECT device, key, value FROM memory"):
-                kept.setdefault(device, {})[key] = value
-        return kept
-
     async def remember(self, device: str, key: str, value: str | None) -> None:
         def work(connection: sqlite3.Connection) -> None:
             if value is None:
@@ -351,13 +341,11 @@ def read_states(connection: sqlite3.Connection) -> dict[str, dict[str, dict[str,
     return known
 
 
-@contextmanager
-def _reading(path: Path) -> Iterator[sqlite3.Connection]:
-    connection = connect(path)
-    try:
-        yield connection
-    finally:
-        connection.close()
+def _read_memories(connection: sqlite3.Connection) -> dict[str, dict[str, str]]:
+    kept: dict[str, dict[str, str]] = {}
+    for device, key, value in connection.execute("SELECT device, key, value FROM memory"):
+        kept.setdefault(device, {})[key] = value
+    return kept
 
 
 def _prepare(directory: Path) -> tuple[IO[str], int]:

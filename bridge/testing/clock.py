@@ -29,6 +29,16 @@ class FakeClock:
         heapq.heappush(self._sleepers, (self._mono + seconds, next(self._order), future))
         await future
 
+    async def wait(self, event: asyncio.Event, seconds: float) -> bool:
+        sleeper = asyncio.ensure_future(self.sleep(seconds))
+        waker = asyncio.ensure_future(event.wait())
+        try:
+            await asyncio.wait((sleeper, waker), return_when=asyncio.FIRST_COMPLETED)
+            return waker.done()
+        finally:
+            sleeper.cancel()
+            waker.cancel()
+
     @property
     def sleeping(self) -> int:
         """How many wait for this clock."""

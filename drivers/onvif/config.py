@@ -32,10 +32,13 @@ class OnvifConfig(BaseModel):
         None,
         ge=1,
         le=65535,
-        description="TCP port of the ONVIF service; 80, or 443 with tls, if not given (some Tapo 2020, XM 8899, YooSee 5000)",
+        description="TCP port of the ONVIF service; 80 (443 with tls) if not given. Tapo: 2020, XM: 8899, YooSee: 5000",
     )
     path: str = Field(
-        "/onvif/device_service", pattern=r"^/", description="path of the device service", examples=["/onvif/device_service"]
+        "/onvif/device_service",
+        pattern=r"^/",
+        description="path of the device service",
+        examples=["/onvif/device_service"],
     )
     tls: Literal["off", "verify", "insecure"] = Field(
         "off",

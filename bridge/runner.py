@@ -1,0 +1,383 @@
+"""One device's life: probe it, poll it, listen to it, and make state and pushes of what it says.
+
+A runner is two tasks, one that polls and one that listens, around one `DeviceState`. Whatever the device does wrong
+ends here: errors become health and waiting times by their kind (`bridge.errors`), and nothing that one device does
+reaches another. A change is stored before it is believed, so that a restart goes on from what was told.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import traceback
+from collections.abc import Awaitable, Callable
+from contextlib import aclosing
+from dataclasses import dataclass, replace
+from typing import Any
+
+import structlog
+
+from bridge import backoff
+from bridge.clock import Clock
+from bridge.driver import AnyDriver
+from bridge.errors import AuthFailed, DeviceError, Fault, Locked, Throttled, Unreachable, Unsupported
+from bridge.journal import Journal
+from bridge.metrics import Metrics
+from bridge.model import Capability, Device, DeviceEvent, EventKind, Kind, Rung
+from bridge.pushes import render
+from bridge.pushes.labels import Labels
+from bridge.state import alarm, device
+from bridge.state.alarm import Alarm
+from bridge.state.device import DeviceState, StatusChange, Step
+from bridge.state.reachability import Reach
+from bridge.store import kept
+from bridge.store.store import Store
+from bridge.store.writer import StoreError
+
+RETRY_FIRST = 2.0  # seconds until a device that failed is asked again
+EVENTS_RETRY_CAP = 300.0
+POLL_GAP = 1.0  # seconds between the starts of two polls, at least
+POLL_LIMIT = 120.0  # seconds that a poll may take in all, whatever the driver thinks
+CLOSE_LIMIT = 3.0
+ALARMS = 256  # conditions remembered of one device; one with more sources than that is making them up
+
+log = structlog.get_logger("device")
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What all runners share."""
+
+    store: Store
+    journal: Journal
+    labels: Labels
+    metrics: Metrics
+    clock: Clock
+    random: random.Random
+
+
+class Runner:
+    """Watches one device from `start` to `stop`."""
+
+    __slots__ = (
+        "_alarms",
+        "_around",
+        "_back",
+        "_bugs",
+        "_driver",
+        "_identified",
+        "_lock",
+        "_opened",
+        "_poll_now",
+        "_ready",
+        "_tasks",
+        "device",
+        "listening",
+        "state",
+    )
+
+    def __init__(self, device: Device, driver: AnyDriver, around: Surroundings, state: DeviceState) -> None:
+        self.device = device
+        self.state = state
+        self.listening = False
+        self._driver = driver
+        self._around = around
+        self._lock = asyncio.Lock()  # one change of state at a time
+        self._poll_now = asyncio.Event()
+        self._back = asyncio.Event()
+        self._opened = False
+        self._identified = False
+        self._ready = False  # online and identified: it can be listened to
+        self._alarms: dict[tuple[str | None, EventKind, str, str], Alarm] = {}
+        self._bugs: set[str] = set()
+        self._tasks: list[asyncio.Task[None]] = []
+
+    def start(self, spread: float = 0.0) -> None:
+        """Begin, the first poll within `spread` seconds: a thousand devices are not asked in one instant."""
+        self._tasks = [asyncio.create_task(self._guard(lambda: self._poll_forever(spread)))]
+        if self.device.address and Capability.EVENTS in self._driver.capabilities:
+            self._tasks.append(asyncio.create_task(self._guard(self._listen_forever)))
+
+    async def stop(self) -> None:
+        """End, and let the driver let go of what it holds on the device, within a few seconds."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        try:
+            async with asyncio.timeout(CLOSE_LIMIT):
+                await self._driver.close()
+        except TimeoutError:
+            log.info("device did not let go in time", device=self.device.id)
+        except Exception as error:
+            self._bug(error)
+
+    async def _guard(self, life: Callable[[], Awaitable[None]]) -> None:
+        """A bug of ours ends neither the device's life nor anybody else's."""
+        attempt = 0
+        while True:
+            try:
+                return await life()
+            except Exception as error:
+                self._bug(error)
+                attempt += 1
+                cap = EVENTS_RETRY_CAP
+                await self._around.clock.sleep(backoff.delay(attempt, self._around.random, first=RETRY_FIRST, cap=cap))
+
+    # -- polling -------------------------------------------------------------------------------------------------
+
+    async def _poll_forever(self, spread: float) -> None:
+        clock, metrics, driver = self._around.clock, self._around.metrics, self.device.driver
+        if not self.device.address:
+            await self._advance(lambda state: device.not_set_up(state, self.device, clock.now()))
+            return
+        await clock.sleep(self._around.random.uniform(0.0, spread))
+        while True:
+            began = clock.now().mono
+            self._poll_now.clear()
+            wait, outcome = await self._poll()
+            metrics.polls.labels(driver, outcome).inc()
+            metrics.poll_seconds.labels(driver).observe(clock.now().mono - began)
+            self._expire_alarms()
+            due = clock.now().mono + wait
+            if await clock.wait(self._poll_now, wait):
+                # Events ask for polls; a device that sends them without end is still polled at a bounded rate.
+                await clock.sleep(max(0.0, began + POLL_GAP - clock.now().mono))
+            else:
+                metrics.poll_late_seconds.labels(driver).observe(max(0.0, clock.now().mono - due))
+
+    async def _poll(self) -> tuple[float, str]:
+        """One poll; returns the seconds to wait until the next, and the outcome for the metrics."""
+        policy, rng = self.device.policy, self._around.random
+        try:
+            async with asyncio.timeout(POLL_LIMIT) as limit:
+                if not self._opened:
+                    await self._driver.open()
+                    self._opened = True
+                if not self._identified:
+                    await self._identify()
+                reading = await self._driver.poll()
+        except DeviceError as error:
+            return await self._failed(error), error.kind
+        except Exception as error:
+            if limit.expired():
+                late = Unreachable(f"no end of its answers within {POLL_LIMIT:g} s", Rung.REACHABLE)
+                return await self._failed(late), late.kind
+            self._bug(error)
+            fault = Fault(f"the driver failed: {type(error).__name__}")
+            return await self._failed(fault), fault.kind
+        await self._advance(lambda state: device.answered(state, self.device, reading, self._around.clock.now()))
+        # A worse status that a poll saw for the first time is looked at again soon.
+        doubt = any(one.status.doubt for one in self.state.cameras.values())
+        return (min(RETRY_FIRST, policy.poll) if doubt else backoff.jittered(policy.poll, rng)), "ok"
+
+    async def _identify(self) -> None:
+        identity = await self._driver.probe()
+        before = self.state.identity
+        if before is not None and before.serial and identity.serial and before.serial != identity.serial:
+            log.warning("another device answers", device=self.device.id, was=before.serial, now=identity.serial)
+        if before != identity:
+            log.info(
+                "device identified",
+                device=self.device.id,
+                manufacturer=identity.manufacturer,
+                model=identity.model,
+                firmware=identity.firmware,
+            )
+        self._identified = True
+        await self._advance(lambda state: (replace(state, identity=identity), []))
+
+    async def _failed(self, error: DeviceError) -> float:
+        """Make state of an error; returns the seconds until the device is asked again."""
+        clock, rng, policy = self._around.clock, self._around.random, self.device.policy
+        if isinstance(error, AuthFailed | Locked | Throttled):
+            await self._advance(lambda state: device.refused(state, self.device, error, clock.now()))
+            if isinstance(error, AuthFailed):
+                return backoff.jittered(policy.auth_retry, rng)
+            return error.seconds * rng.uniform(1.0, 1.1)
+        await self._advance(lambda state: device.failed(state, self.device, error, clock.now()))
+        reach = self.state.reach
+        wait = backoff.delay(reach.failures, rng, first=RETRY_FIRST, cap=policy.retry_cap)
+        if reach.reach is not Reach.OFFLINE and reach.quiet_from is not None:
+            # Ask once more just when it would be offline, rather than long after.
+            left = reach.quiet_from + policy.offline_after - clock.now().mono
+            wait = min(wait, max(left, RETRY_FIRST / 2))
+        return wait
+
+    # -- listening -----------------------------------------------------------------------------------------------
+
+    async def _listen_forever(self) -> None:
+        """The device's event stream: opened when the device answers, opened again when it breaks."""
+        clock, rng = self._around.clock, self._around.random
+        failures = 0
+        while True:
+            while not self._ready:
+                self._back.clear()
+                await self._back.wait()
+            opened = clock.now().mono
+            wait = 0.0
+            try:
+                await self._listen()
+                error: DeviceError = Unreachable("the event stream ended")
+            except Unsupported as reason:
+                log.warning("device reports no events", device=self.device.id, reason=reason.detail)
+                self._back.clear()
+                await self._back.wait()  # it may be another device, or firmware, by then
+                continue
+            except AuthFailed as reason:
+                error, wait = reason, backoff.jittered(self.device.policy.auth_retry, rng)
+            except DeviceError as reason:
+                error = reason
+            except Exception as reason:
+                self._bug(reason)
+                error = Fault(f"the driver failed: {type(reason).__name__}")
+            log.info("event stream lost", device=self.device.id, reason=error.detail)
+            failures = 1 if clock.now().mono - opened > EVENTS_RETRY_CAP else failures + 1
+            await self._events_are_hearsay()
+            self._back.clear()
+            self._poll_now.set()
+            await clock.wait(self._back, wait or backoff.delay(failures, rng, first=RETRY_FIRST, cap=EVENTS_RETRY_CAP))
+
+    async def _listen(self) -> None:
+        gauge = self._around.metrics.event_streams.labels(self.device.driver)
+        gauge.inc()
+        self.listening = True
+        try:
+            async with aclosing(self._driver.events()) as events:  # type: ignore[type-var]
+                async for event in events:
+                    await self._event(event)
+        finally:
+            self.listening = False
+            gauge.dec()
+
+    async def _event(self, event: DeviceEvent) -> None:
+        around, now = self._around, self._around.clock.now()
+        around.metrics.events.labels(self.device.driver, event.kind).inc()
+        if self.state.reach.reach is not Reach.ONLINE:
+            await self._advance(lambda state: device.heard(state, self.device, now))
+            self._poll_now.set()
+        if event.kind is EventKind.RESYNC:
+            await self._events_are_hearsay()
+        elif event.kind is EventKind.SIGNAL_LOSS and event.active is not None and event.channel is not None:
+            channel, lost = event.channel, event.active
+            await self._advance(lambda state: device.signal(state, self.device, channel, lost, now))
+            self._poll_now.set()
+        elif event.kind is EventKind.REBOOT and not event.initial:
+            self._identified = False
+            self._poll_now.set()
+        elif event.kind is EventKind.CONFIG_CHANGED:
+            self._poll_now.set()
+        self._note(event)
+
+    async def _events_are_hearsay(self) -> None:
+        now = self._around.clock.now()
+        await self._advance(lambda state: (device.events_lost(state, now), []))
+        self._alarms = {key: alarm.events_lost(one) for key, one in self._alarms.items()}
+
+    def _note(self, event: DeviceEvent) -> None:
+        """Conditions once at their edges, momentary events each time: into the journal."""
+        around, now = self._around, self._around.clock.now()
+        if event.active is None:
+            if not event.initial and event.kind is not EventKind.RESYNC:
+                self._journal(event, event.active, "event")
+            return
+        key = (event.channel, event.kind, event.topic, event.source)
+        known = self._alarms.get(key)
+        if known is None and len(self._alarms) >= ALARMS:
+            around.metrics.events_dropped.labels("alarms").inc()
+            return
+        after, change = alarm.step(known, event, now, self.device.policy)
+        if after is not None:
+            self._alarms[key] = after
+        if change is not None:
+            self._journal(event, change.active, change.reason)
+
+    def _expire_alarms(self) -> None:
+        now = self._around.clock.now()
+        for key, one in self._alarms.items():
+            after, change = alarm.expire(one, now)
+            if change is not None:
+                self._alarms[key] = after
+                channel, kind, topic, source = key
+                event = DeviceEvent(kind, channel=channel, source=source, topic=topic)
+                self._journal(event, change.active, change.reason)
+
+    def _journal(self, event: DeviceEvent, active: bool | None, reason: str) -> None:
+        self._around.journal.add(
+            at=self._around.clock.now().wall,
+            device=self.device.id,
+            channel=event.channel,
+            kind=event.kind,
+            active=active,
+            reason=reason,
+            source=event.source,
+            source_time=event.source_time,
+            topic=event.topic,
+            data=event.data,
+        )
+
+    # -- state -----------------------------------------------------------------------------------------------------
+
+    async def _advance(self, change: Callable[[DeviceState], Step]) -> None:
+        """Make the next state of the present one: store it with its pushes, then believe it."""
+        around = self._around
+        async with self._lock:
+            before = self.state
+            after, changes = change(before)
+            rows = kept.rows(self.device, before, after)
+            pushes = [push for one in changes if (push := self._push(one)) is not None]
+            attempt = 0
+            while rows or pushes:
+                began = around.clock.now().mono
+                try:
+                    await around.store.commit(self.device.id, rows, pushes)
+                    around.metrics.commit_seconds.observe(around.clock.now().mono - began)
+                    break
+                except StoreError as error:
+                    # Nothing that happened is given up: this device waits for the store, the others are not held.
+                    attempt += 1
+                    around.metrics.store_errors.inc()
+                    log.error("the store takes no change", device=self.device.id, reason=str(error))
+                    await around.clock.sleep(backoff.delay(attempt, around.random, first=1.0, cap=30.0))
+            self.state = after
+        for push in pushes:
+            around.metrics.pushes.labels(push.type).inc()
+        self._tell(before, after, changes)
+
+    def _push(self, change: StatusChange) -> Any:
+        channel = next(one for one in self.device.channels if one.key == change.channel)
+        if self.device.kind is Kind.INTERCOM:
+            return render.intercom_status(self.device, channel, change.status, self._around.labels)  # type: ignore[arg-type]
+        return render.camera_status(self.device, channel, change.status)  # type: ignore[arg-type]
+
+    def _tell(self, before: DeviceState, after: DeviceState, changes: list[StatusChange]) -> None:
+        """Log edges, once each, and wake who waits for them."""
+        reach, was = after.reach.reach, before.reach.reach
+        if reach is Reach.ONLINE and was is not Reach.ONLINE:
+            if was is Reach.OFFLINE:
+                # It may be another device by now, or have other streams.
+                self._identified = False
+                self._poll_now.set()
+                log.info("device is back", device=self.device.id)
+        elif reach is Reach.OFFLINE and was is not Reach.OFFLINE:
+            log.warning("device is offline", device=self.device.id, reason=after.health.detail)
+        was_ready, self._ready = self._ready, reach is Reach.ONLINE and self._identified
+        if self._ready and not was_ready:
+            self._back.set()
+        if after.health.kind != before.health.kind and after.health.kind and reach is not Reach.OFFLINE:
+            log.warning(
+                "device has a problem", device=self.device.id, kind=after.health.kind, reason=after.health.detail
+            )
+        elif before.health.kind and not after.health.kind:
+            log.info("device is well again", device=self.device.id)
+        for change in changes:
+            log.info("status changed", device=self.device.id, channel=change.channel, status=change.status)
+
+    def _bug(self, error: BaseException) -> None:
+        """A driver raised what it must not: its stack trace once for each place, a counter each time."""
+        self._around.metrics.faults.labels(self.device.driver).inc()
+        frames = traceback.extract_tb(error.__traceback__)
+        place = f"{frames[-1].filename}:{frames[-1].lineno}" if frames else "?"
+        signature = f"{type(error).__name__} at {place}"
+        if signature not in self._bugs:
+            self._bugs.add(signature)
+            log.error("bug in a driver", device=self.device.id, driver=self.device.driver, exc_info=error)

@@ -1,0 +1,133 @@
+"""A device as a whole: what one piece of evidence does to its reachability, its health and each of its channels.
+
+Every function takes the state and returns the next one with the changes that the VMS must be told. Nothing here
+waits, stores or sends; the runner does that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+from bridge.clock import Instant
+from bridge.errors import DeviceError
+from bridge.model import CameraStatus, Device, Fact, Identity, IntercomStatus, Kind, Reading, Stream
+from bridge.state import camera, intercom, reachability
+from bridge.state.camera import Camera
+from bridge.state.intercom import Intercom
+from bridge.state.reachability import Reach, Reachability
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """What is wrong with a device: the kind of the error and its text for people. Both "" when nothing is."""
+
+    kind: str = ""
+    detail: str = ""
+
+
+WELL = Health()
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceState:
+    reach: Reachability = Reachability()
+    health: Health = WELL
+    authorised: bool = True
+    identity: Identity | None = None
+    facts: Mapping[str, Fact] = field(default_factory=dict)
+    cameras: Mapping[str, Camera] = field(default_factory=dict)
+    intercoms: Mapping[str, Intercom] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class StatusChange:
+    """A channel's status changed to `status`: one push."""
+
+    channel: str
+    status: CameraStatus | IntercomStatus
+
+
+Step = tuple[DeviceState, list[StatusChange]]
+
+
+def new(device: Device) -> DeviceState:
+    """The state of a device that nothing is known of."""
+    keys = [channel.key for channel in device.channels]
+    if device.kind is Kind.INTERCOM:
+        return DeviceState(intercoms=dict.fromkeys(keys, intercom.NEW))
+    return DeviceState(cameras=dict.fromkeys(keys, Camera()))
+
+
+def answered(state: DeviceState, device: Device, reading: Reading, now: Instant) -> Step:
+    """A poll succeeded."""
+    reach, _ = reachability.step(state.reach, True, now, device.policy)
+    state = replace(state, reach=reach, health=WELL, authorised=True, facts=reading.facts)
+    return _settle(state, device, reading.streams, now)
+
+
+def not_set_up(state: DeviceState, device: Device, now: Instant) -> Step:
+    """A panel without an address: entered in the VMS, not yet on the wall."""
+    changes: list[StatusChange] = []
+    intercoms = dict(state.intercoms)
+    for key, panel in intercoms.items():
+        intercoms[key], changed = intercom.observe(panel, Reach.UNKNOWN, False, now, device.policy, set_up=False)
+        if changed:
+            changes.append(StatusChange(key, intercoms[key].announced))
+    return replace(state, intercoms=intercoms), changes
+
+
+def heard(state: DeviceState, device: Device, now: Instant) -> Step:
+    """The device sent something by itself: it is alive, and nothing more is known."""
+    reach, _ = reachability.step(state.reach, True, now, device.policy)
+    return _settle(replace(state, reach=reach), device, {}, now)
+
+
+def refused(state: DeviceState, device: Device, error: DeviceError, now: Instant) -> Step:
+    """It answers and does not let us in: that is health, not reachability."""
+    reach, _ = reachability.step(state.reach, True, now, device.policy)
+    state = replace(state, reach=reach, health=Health(error.kind, error.detail), authorised=False)
+    return _settle(state, device, {}, now)
+
+
+def failed(state: DeviceState, device: Device, error: DeviceError, now: Instant) -> Step:
+    """It did not answer, or not in its protocol."""
+    reach, changed = reachability.step(state.reach, False, now, device.policy)
+    cameras = state.cameras
+    if changed:
+        # What its streams were is no longer known; when it comes back they are asked for anew.
+        cameras = {key: replace(one, streams=None) for key, one in cameras.items()}
+    state = replace(state, reach=reach, health=Health(error.kind, error.detail), cameras=cameras)
+    return _settle(state, device, {}, now)
+
+
+def signal(state: DeviceState, device: Device, channel: str, lost: bool, now: Instant) -> Step:
+    """The device says that the video of a channel is gone, or is back."""
+    if channel not in state.cameras:
+        return state, []
+    one, changed = camera.signal(state.cameras[channel], state.reach.reach, lost, now, device.policy)
+    changes = [StatusChange(channel, one.status.announced)] if changed else []
+    return replace(state, cameras={**state.cameras, channel: one}), changes
+
+
+def events_lost(state: DeviceState, now: Instant) -> DeviceState:
+    """The subscription broke, or began anew: conditions that events told are hearsay now."""
+    if not any(one.signal_lost for one in state.cameras.values()):
+        return state
+    return replace(state, cameras={key: camera.events_lost(one, now) for key, one in state.cameras.items()})
+
+
+def _settle(state: DeviceState, device: Device, streams: Mapping[str, tuple[Stream, ...]], now: Instant) -> Step:
+    reach: Reach = state.reach.reach
+    changes: list[StatusChange] = []
+    cameras = dict(state.cameras)
+    for key, one in cameras.items():
+        cameras[key], changed = camera.observe(one, reach, streams.get(key), now, device.policy)
+        if changed:
+            changes.append(StatusChange(key, cameras[key].status.announced))
+    intercoms = dict(state.intercoms)
+    for key, panel in intercoms.items():
+        intercoms[key], changed = intercom.observe(panel, reach, state.authorised, now, device.policy)
+        if changed:
+            changes.append(StatusChange(key, intercoms[key].announced))
+    return replace(state, cameras=cameras, intercoms=intercoms), changes

@@ -1,0 +1,161 @@
+"""WS-Discovery (OASIS 1.1 and the 2005/04 draft that ONVIF prescribes): who is there, without asking for a password.
+
+A Probe goes to 239.255.255.250:3702 on each chosen interface, and directly to hosts that multicast does not reach.
+Answers are read by local names, because devices use either version's namespaces, and are believed only for what they
+say about themselves: the address used is the one that the answer came from, if the device advertises another.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import uuid
+from collections.abc import AsyncIterator
+from urllib.parse import unquote
+
+from yarl import URL
+
+from bridge.driver import Scope
+from bridge.errors import ProtocolError
+from bridge.model import Found
+from drivers.transports import xml
+from drivers.transports.xml import Element
+
+GROUP, PORT = "239.255.255.250", 3702
+DATAGRAM_LIMIT = 65_536
+FOUND_LIMIT = 10_000
+# A lost datagram is lost: ask again, and late in the window for devices that were busy.
+_ASK_AT = (0.0, 0.25, 0.6)
+
+_PROBE = (
+    '<?xml version="1.0" encoding="utf-8"?><e:Envelope xmlns:e="http://www.w3.org/2003/05/soap-envelope" '
+    'xmlns:w="http://schemas.xmlsoap.org/ws/2004/08/addressing" '
+    'xmlns:d="http://schemas.xmlsoap.org/ws/2005/04/discovery"><e:Header>'
+    "<w:MessageID>uuid:{message_id}</w:MessageID>"
+    '<w:To e:mustUnderstand="true">urn:schemas-xmlsoap-org:ws:2005:04:discovery</w:To>'
+    '<w:Action e:mustUnderstand="true">http://schemas.xmlsoap.org/ws/2005/04/discovery/Probe</w:Action>'
+    "</e:Header><e:Body><d:Probe>{types}</d:Probe></e:Body></e:Envelope>"
+)
+# Some cameras answer only when asked for their type, some only when asked for none.
+_TYPES = (
+    '<d:Types xmlns:dn="http://www.onvif.org/ver10/network/wsdl">dn:NetworkVideoTransmitter</d:Types>',
+    "",
+)
+
+
+class _Listener(asyncio.DatagramProtocol):
+    def __init__(self) -> None:
+        self.answers: asyncio.Queue[tuple[bytes, str]] = asyncio.Queue(FOUND_LIMIT)
+
+    def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
+        if len(data) <= DATAGRAM_LIMIT and not self.answers.full():
+            self.answers.put_nowait((data, addr[0]))
+
+    def error_received(self, exc: Exception) -> None:
+        """ICMP "port unreachable" of one unicast target; the others may still answer."""
+
+
+async def discover(scope: Scope) -> AsyncIterator[Found]:
+    """Yield each device once, as its answer arrives, for `scope.seconds`. Raises OSError when no probe can be sent."""
+    loop = asyncio.get_running_loop()
+    transports: list[asyncio.DatagramTransport] = []
+    listener = _Listener()
+    try:
+        for interface in scope.interfaces or ("",):
+            transport, _ = await loop.create_datagram_endpoint(lambda: listener, sock=_socket(interface))
+            transports.append(transport)
+        deadline = loop.time() + scope.seconds
+        asking = [loop.call_at(loop.time() + after, _ask, transports, scope) for after in _ASK_AT]
+        seen: set[str] = set()
+        try:
+            while len(seen) < FOUND_LIMIT and (left := deadline - loop.time()) > 0:
+                try:
+                    async with asyncio.timeout(left):
+                        data, sender = await listener.answers.get()
+                except TimeoutError:
+                    return
+                for one in matches(data, sender):
+                    if one.endpoint not in seen:
+                        seen.add(one.endpoint)
+                        yield one
+        finally:
+            for handle in asking:
+                handle.cancel()
+    finally:
+        for transport in transports:
+            transport.close()
+
+
+def _socket(interface: str) -> socket.socket:
+    sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    try:
+        sock.setblocking(False)
+        sock.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_TTL, 1)
+        if interface:
+            sock.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_IF, socket.inet_aton(interface))
+        sock.bind((interface, 0))
+    except BaseException:
+        sock.close()
+        raise
+    return sock
+
+
+def _ask(transports: list[asyncio.DatagramTransport], scope: Scope) -> None:
+    targets = [_target(one) for one in scope.targets] or [(GROUP, PORT)]
+    for transport in transports:
+        for types in _TYPES:
+            probe = _PROBE.format(message_id=uuid.uuid4(), types=types).encode()
+            for target in targets:
+                transport.sendto(probe, target)
+
+
+def _target(text: str) -> tuple[str, int]:
+    host, _, port = text.partition(":")
+    return host, int(port) if port.isdecimal() else PORT
+
+
+def matches(data: bytes, sender: str) -> list[Found]:
+    """The devices that a ProbeMatches or Hello names; empty for anything else."""
+    try:
+        root = xml.parse(data)
+    except ProtocolError:
+        return []
+    named = [one for kind in ("ProbeMatch", "Hello") for one in xml.descendants(root, kind)]
+    return [device for one in named[:64] if (device := _device(one, sender)) is not None]
+
+
+def _device(match: Element, sender: str) -> Found | None:
+    types = xml.text(match, "Types")
+    scopes = [unquote(one) for one in xml.text(match, "Scopes").split()[:64]]
+    onvif = [one.removeprefix("onvif://www.onvif.org/") for one in scopes if one.startswith("onvif://www.onvif.org/")]
+    # Printers and Windows machines speak WS-Discovery too.
+    if not onvif and "NetworkVideo" not in types and "Device" not in types:
+        return None
+    named = {key.lower(): value[:128] for key, _, value in (one.partition("/") for one in onvif) if value}
+    port, path = _where(xml.text(match, "XAddrs").split(), sender)
+    extra = {"path": path} if path not in ("", "/onvif/device_service") else {}
+    return Found(
+        driver="onvif",
+        address=sender,
+        port=port,
+        name=named.get("name", ""),
+        manufacturer=named.get("manufacturer", named.get("mfr", "")),
+        model=named.get("hardware", ""),
+        endpoint=xml.text(match, "EndpointReference", "Address")[:128] or f"{sender}:{port}",
+        extra=extra,
+    )
+
+
+def _where(xaddrs: list[str], sender: str) -> tuple[int, str]:
+    """Port and path of the device service: of the address that the answer came from, or else of the first one."""
+    urls = []
+    for text in xaddrs[:16]:
+        try:
+            url = URL(text)
+        except ValueError:
+            continue
+        if url.scheme in ("http", "https") and url.host:
+            urls.append(url)
+    for url in [*(one for one in urls if one.host == sender), *urls]:
+        return url.port or 80, url.raw_path
+    return 80, ""

@@ -1,0 +1,246 @@
+"""The ONVIF driver: cameras, NVRs and door panels. Thin; the words of the protocol are in the files beside it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterable, Sequence
+from typing import ClassVar
+
+from bridge.driver import Driver, DriverIO, Scope
+from bridge.errors import ProtocolError, Unsupported
+from bridge.model import (
+    Capability,
+    Channel,
+    Device,
+    DeviceEvent,
+    EventKind,
+    Fact,
+    Found,
+    Identity,
+    Kind,
+    Reading,
+    Rung,
+    Stream,
+)
+from drivers.onvif import discovery, media, topics, wsdl
+from drivers.onvif.client import DEVICE, EVENTS, MEDIA, MEDIA2, OnvifClient
+from drivers.onvif.config import EventMode, OnvifConfig, StreamCheck
+from drivers.onvif.media import Profile
+from drivers.onvif.notification import Notification
+from drivers.onvif.subscription import Subscriptions
+from drivers.transports import rtsp, xml
+
+# How old, in seconds, the list of profiles (and with it the proof that our password still works) may become.
+REFRESH = 300.0
+# The VMS knows two streams of a camera: high and low.
+STREAMS = 2
+_OF_VIDEO = frozenset({EventKind.MOTION, EventKind.TAMPER, EventKind.SIGNAL_LOSS, EventKind.ANALYTICS})
+
+
+class OnvifDriver(Driver[OnvifConfig]):
+    name: ClassVar[str] = "onvif"
+    kinds: ClassVar[frozenset[Kind]] = frozenset({Kind.CAMERA, Kind.INTERCOM, Kind.SERVER})
+    capabilities: ClassVar[frozenset[Capability]] = frozenset(
+        {Capability.STREAMS, Capability.EVENTS, Capability.DISCOVER}
+    )
+    Config = OnvifConfig
+
+    __slots__ = ("_channels", "_client", "_fresh_until", "_picked", "_subscriptions", "_uris")
+
+    def __init__(self, device: Device, config: OnvifConfig, io: DriverIO) -> None:
+        super().__init__(device, config, io)
+        self._client = OnvifClient(device.address, device.credentials, config, io)
+        self._subscriptions = Subscriptions(self._client, device, io)
+        # The streams of each channel: token and profile, or None for a token that the device has not got.
+        self._picked: dict[str, dict[str, Profile | None]] = {}
+        self._uris: dict[str, str] = {}  # RTSP addresses by profile token
+        self._channels: dict[str, str] = {}  # which channel an event's source token belongs to
+        self._fresh_until: float | None = None  # monotonic; None: the profiles have to be asked for
+
+    @classmethod
+    def problem(cls) -> str | None:
+        return wsdl.problem()
+
+    async def open(self) -> None:
+        await asyncio.to_thread(wsdl.warm_up)
+
+    async def close(self) -> None:
+        await self._subscriptions.close()
+
+    # -- who it is -----------------------------------------------------------------------------------------------
+
+    async def probe(self) -> Identity:
+        await self._client.measure_clock()
+        await self._find_services()
+        info = await self._client.call(DEVICE, wsdl.message("devicemgmt", "GetDeviceInformation"))
+        capabilities = {Capability.STREAMS, Capability.DISCOVER}
+        if self.config.events is not EventMode.OFF:
+            # What a device claims about its events is often wrong; the only way to know is to try.
+            capabilities.add(Capability.EVENTS)
+        return Identity(
+            manufacturer=xml.text(info, "Manufacturer")[:128],
+            model=xml.text(info, "Model")[:128],
+            firmware=xml.text(info, "FirmwareVersion")[:128],
+            serial=xml.text(info, "SerialNumber")[:128],
+            hardware=xml.text(info, "HardwareId")[:128],
+            macs=await self._macs(),
+            capabilities=frozenset(capabilities),
+        )
+
+    async def _find_services(self) -> None:
+        """GetServices, and GetCapabilities where that is missing or says too little."""
+        found: dict[str, str] = {}
+        try:
+            reply = await self._client.call(DEVICE, wsdl.message("devicemgmt", "GetServices", IncludeCapability=False))
+            for service in xml.children(reply, "Service"):
+                found.setdefault(xml.text(service, "Namespace"), xml.text(service, "XAddr"))
+        except (Unsupported, ProtocolError):
+            pass
+        if MEDIA not in found and MEDIA2 not in found:
+            try:
+                reply = await self._client.call(DEVICE, wsdl.message("devicemgmt", "GetCapabilities", Category="All"))
+                told = xml.child(reply, "Capabilities")
+                for namespace, name in ((MEDIA, "Media"), (EVENTS, "Events")):
+                    if xaddr := xml.text(told, name, "XAddr"):
+                        found.setdefault(namespace, xaddr)
+            except (Unsupported, ProtocolError):
+                if not found:
+                    self._client.assume_usual_paths()
+        self._client.learn(found)
+
+    async def _macs(self) -> tuple[str, ...]:
+        try:
+            reply = await self._client.call(DEVICE, wsdl.message("devicemgmt", "GetNetworkInterfaces"))
+        except (Unsupported, ProtocolError):
+            return ()
+        told = (xml.text(one, "Info", "HwAddress") for one in xml.children(reply, "NetworkInterfaces"))
+        digits = ("".join(letter for letter in mac.lower() if letter in "0123456789abcdef") for mac in told)
+        return tuple(":".join(mac[i : i + 2] for i in range(0, 12, 2)) for mac in digits if len(mac) == 12)[:8]
+
+    # -- how it is -----------------------------------------------------------------------------------------------
+
+    async def poll(self) -> Reading:
+        await self._client.measure_clock()
+        now = self.io.clock.now().mono
+        if self._fresh_until is None or now >= self._fresh_until or self._client.authorised_at is None:
+            await self._read_profiles()
+            self._fresh_until = now + REFRESH * self.io.random.uniform(0.8, 1.0)
+        facts: dict[str, Fact] = {"auth": self._client.mode.value}
+        if self._client.offset is not None:
+            facts["clock_offset"] = round(self._client.offset, 1)
+        return Reading(Rung.READY, await self._streams(), facts)
+
+    async def _read_profiles(self) -> None:
+        if MEDIA not in self._client.paths and MEDIA2 not in self._client.paths:
+            await self._find_services()
+        found = await media.profiles(self._client)
+        sources = media.by_source(found)
+        self._picked, self._channels = {}, {}
+        for channel in self.device.channels:
+            source = _source_of(channel, list(sources))
+            if channel.streams:
+                by_token = {one.token: one for one in found}
+                self._picked[channel.key] = {token: by_token.get(token) for token in channel.streams}
+            else:
+                self._picked[channel.key] = {one.token: one for one in sources.get(source or "", [])[:STREAMS]}
+            self._channels |= {token: channel.key for one in found if one.source == source for token in one.names}
+        wanted = [one for streams in self._picked.values() for one in streams.values() if one]
+        known, self._uris = self._uris, {}
+        for one in wanted:
+            self._uris[one.token] = known.get(one.token) or await media.stream_uri(
+                self._client, one, self.device.address
+            )
+
+    async def _streams(self) -> dict[str, tuple[Stream, ...]]:
+        """The streams of each channel, asked for over RTSP where the inventory says so."""
+        answers: dict[str, rtsp.Answer] = {}
+        if self.config.stream_check is not StreamCheck.NONE:
+            uris = [uri for uri in dict.fromkeys(self._uris.values()) if uri]
+            method = self.config.stream_check.value.upper()
+            told = await rtsp.check(uris, method, self.device.credentials, deadline=self.config.timeout / 2)
+            answers = dict(zip(uris, told, strict=True))
+        return {
+            key: tuple(self._stream(token, profile, answers) for token, profile in streams.items())
+            for key, streams in self._picked.items()
+        }
+
+    def _stream(self, token: str, profile: Profile | None, answers: dict[str, rtsp.Answer]) -> Stream:
+        if profile is None:
+            return Stream(token, False, detail="the device has no such profile")
+        uri = self._uris.get(token, "")
+        if self.config.stream_check is StreamCheck.NONE:
+            return Stream(token, True, uri)
+        if uri not in answers:
+            return Stream(token, None, uri, "the device gives no RTSP address for it")
+        return Stream(token, answers[uri].up, uri, answers[uri].detail)
+
+    # -- what it reports -----------------------------------------------------------------------------------------
+
+    async def events(self) -> AsyncIterator[DeviceEvent]:
+        if EVENTS not in self._client.paths:
+            await self._find_services()
+            self._client.assume_usual_paths()
+        async for one in self._notifications():
+            if one is None:
+                yield DeviceEvent(EventKind.RESYNC)
+            elif one.topic not in topics.NOISE:
+                yield self._event(one)
+
+    async def _notifications(self) -> AsyncIterator[Notification | None]:
+        mode, callbacks = self.config.events, self.io.callbacks
+        if mode is EventMode.PUSH and callbacks is None:
+            raise Unsupported("events: push needs bridge.callbacks in the inventory")
+        if mode is not EventMode.PUSH:
+            try:
+                async for one in self._subscriptions.pull():
+                    yield one
+            except Unsupported:
+                if mode is EventMode.PULL or callbacks is None:
+                    raise
+        assert callbacks is not None
+        async for one in self._subscriptions.push(callbacks):
+            yield one
+
+    def _event(self, one: Notification) -> DeviceEvent:
+        found = topics.meaning(one.topic)
+        if found.kind is EventKind.CONFIG_CHANGED:
+            self._fresh_until = None
+        active = topics.condition(found, one.data)
+        if one.operation == "Deleted" and active is not None:
+            active = False
+        return DeviceEvent(
+            found.kind,
+            channel=self._channel_of(found.kind, one.source.values()),
+            source=", ".join(one.source.values()),
+            active=active,
+            initial=one.operation == "Initialized",
+            source_time=one.time,
+            topic=one.topic,
+            data=one.data,
+        )
+
+    def _channel_of(self, kind: EventKind, tokens: Iterable[str]) -> str | None:
+        """The channel by the video source (or its configuration) that the event names."""
+        for token in tokens:
+            if token in self._channels:
+                return self._channels[token]
+        # A camera has one lens, whatever it calls it in events; an NVR's unknown source is nobody's.
+        if len(self.device.channels) == 1 and kind in _OF_VIDEO:
+            return self.device.channels[0].key
+        return None
+
+    # -- what else is there --------------------------------------------------------------------------------------
+
+    @classmethod
+    def discover(cls, scope: Scope) -> AsyncIterator[Found]:
+        return discovery.discover(scope)
+
+
+def _source_of(channel: Channel, sources: Sequence[str]) -> str | None:
+    """The video source token of a channel: by its token, by its number from 1, or the first one."""
+    if channel.source is None:
+        return sources[0] if sources else None
+    if channel.source in sources:
+        return channel.source
+    number = int(channel.source) if channel.source.isdecimal() and len(channel.source) < 5 else 0
+    return sources[number - 1] if 1 <= number <= len(sources) else None

@@ -1,0 +1,299 @@
+"""Event subscriptions of a device: made, kept alive, made again, let go. Never leaked, never somebody else's.
+
+Sources: ONVIF Core 9 (real-time pull point and basic notification interfaces), OASIS WS-BaseNotification 1.3.
+A device has few slots (4 to 8), so the address of each subscription is remembered on disk: after a crash the next
+start lets go of the old one before it takes a new one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from lxml import etree
+
+from bridge.driver import Callback, CallbackRequest, Callbacks, DriverIO
+from bridge.errors import DeviceError, ProtocolError, Unreachable, Unsupported
+from bridge.model import Device
+from drivers.onvif import soap, wsdl
+from drivers.onvif.client import EVENTS, OnvifClient
+from drivers.onvif.notification import Notification, notifications
+from drivers.onvif.soap import SoapFault
+from drivers.transports import xml
+from drivers.transports.xml import Element
+
+TERM = 300  # seconds asked for
+RENEW_BELOW = 120.0  # seconds left at which a subscription is renewed
+PULLED_BELOW = 10.0  # the same where each pull extends it (Core 9.2: by at least the pull's timeout)
+SHORTEST_TERM = 60  # some firmware takes nothing shorter
+PULL = 30  # seconds that the device may wait for something to report
+BATCH = 100  # messages a pull
+# After each message this long a pause in seconds: one device tells at most 500 a second, the rest waits in it.
+PACE = 0.002
+# A device that answers an empty pull at once would be asked in a tight loop.
+IDLE_PAUSE = 1.0
+UNSUBSCRIBE_LIMIT = 2.0
+LANE = "events"
+QUEUE = 1000
+_MEMORY = "subscription"
+
+
+class Gone(Exception):
+    """The device does not know the subscription any more: it rebooted, or forgot it."""
+
+
+@dataclass(slots=True)
+class _Subscription:
+    path: str
+    references: tuple[bytes, ...]
+    until: float  # monotonic, by the device's own word
+    pulling_extends: bool = False
+
+
+class Subscriptions:
+    """The one subscription that a driver holds at a device, as a pull point or as a push consumer."""
+
+    __slots__ = ("_absolute", "_client", "_device", "_io", "_no_renew", "_pull", "_subscription")
+
+    def __init__(self, client: OnvifClient, device: Device, io: DriverIO) -> None:
+        self._client = client
+        self._device = device
+        self._io = io
+        self._subscription: _Subscription | None = None
+        self._absolute = False  # relative times are misread: old Hikvision, Dahua, Bosch
+        self._no_renew = False
+        self._pull = PULL
+
+    async def pull(self) -> AsyncIterator[Notification | None]:
+        """Notifications from a pull point, until something goes wrong. None marks each new subscription: what was
+        known from events before it is hearsay. Raises Unsupported where the device has no pull points."""
+        while True:
+            await self._let_go_of_old()
+            await self._subscribe("CreatePullPointSubscription")
+            yield None
+            worked = False
+            try:
+                while True:
+                    began = self._io.clock.now().mono
+                    count = 0
+                    for one in notifications(await self._pull_once()):
+                        count += 1
+                        yield one
+                    worked = True
+                    if count:
+                        await self._io.clock.sleep(count * PACE)
+                    elif self._io.clock.now().mono - began < IDLE_PAUSE:
+                        await self._io.clock.sleep(IDLE_PAUSE)
+                    await self._renew_in_time()
+            except Gone as error:
+                if not worked:
+                    # Made again at once, it would vanish again: the runner backs off, or the device goes down with us.
+                    raise ProtocolError("its subscriptions vanish as soon as they are made") from error
+
+    async def push(self, callbacks: Callbacks) -> AsyncIterator[Notification | None]:
+        """The same from a device that calls us (base notification). Raises Unsupported where it does not."""
+        queue: asyncio.Queue[Notification] = asyncio.Queue(QUEUE)
+
+        async def receive(request: CallbackRequest) -> None:
+            received = _notify(request.body)
+            if queue.qsize() + len(received) > QUEUE:
+                # The device is told so, and nothing that we accepted is lost.
+                raise asyncio.QueueFull
+            for one in received:
+                queue.put_nowait(one)
+
+        callback = callbacks.register(self._device, receive)
+        try:
+            while True:
+                await self._let_go_of_old()
+                await self._subscribe("Subscribe", callback)
+                yield None
+                with suppress(Gone):
+                    while True:
+                        try:
+                            async with asyncio.timeout(RENEW_BELOW / 4):
+                                one = await queue.get()
+                        except TimeoutError:
+                            await self._renew_in_time()
+                        else:
+                            yield one
+        finally:
+            callback.close()
+
+    async def close(self) -> None:
+        """Unsubscribe what is ours, if the device answers soon enough; otherwise it expires by itself."""
+        if self._subscription is not None:
+            await self._unsubscribe(self._subscription.path, self._subscription.references)
+            self._subscription = None
+
+    # -- making and keeping ------------------------------------------------------------------------------------
+
+    async def _subscribe(self, operation: str, callback: Callback | None = None) -> None:
+        self._subscription = None
+        try:
+            reply = await self._create(operation, callback)
+        except SoapFault:
+            if self._absolute:
+                raise
+            # Some firmware faults on relative times instead of misreading them.
+            self._absolute = True
+            try:
+                reply = await self._create(operation, callback)
+            except DeviceError:
+                self._absolute = False
+                raise
+        reference = xml.child(reply, "SubscriptionReference")
+        path = self._client.local(xml.text(reference, "Address"))
+        if reference is None or path is None:
+            raise ProtocolError("it made a subscription and does not say where", etree.tostring(reply))
+        granted = self._granted(reply)
+        self._subscription = _Subscription(
+            path, soap.reference_headers(reference), self._io.clock.now().mono + (granted or SHORTEST_TERM)
+        )
+        await self._remember()
+        if granted is not None and granted < TERM / 2 and not self._absolute:
+            # Granted far less than asked for: the relative time was misread. Say it as a date from here on.
+            self._absolute = True
+            await self._renew()
+
+    async def _create(self, operation: str, callback: Callback | None) -> Element:
+        term = self._term()
+        if callback is None:
+            message = wsdl.message("events", operation, InitialTerminationTime=term)
+        else:
+            consumer = {"Address": callback.url}
+            message = wsdl.fresh("notification", operation, ConsumerReference=consumer, InitialTerminationTime=term)
+        return await self._client.call(EVENTS, message, addressed=True, lane=LANE)
+
+    def _term(self) -> str:
+        """The end of a term as the device wants it said: `PT300S`, or a date by its own clock."""
+        if not self._absolute:
+            return f"PT{TERM}S"
+        end = self._io.clock.now().wall + (self._client.offset or 0.0) + TERM
+        return datetime.fromtimestamp(end, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+    def _granted(self, reply: Element) -> float | None:
+        """Seconds granted, by the device's own two times; None where it does not tell."""
+        until = soap.timestamp(xml.text(reply, "TerminationTime"))
+        now = soap.timestamp(xml.text(reply, "CurrentTime"))
+        if until is None:
+            return None
+        if now is None:
+            now = self._io.clock.now().wall + (self._client.offset or 0.0)
+        # Zero or less is a device that prints its clock wrong, not one that grants nothing.
+        return until - now if 0 < until - now < 86400 else None
+
+    async def _pull_once(self) -> Element:
+        held = self._subscription
+        assert held is not None
+        left = held.until - self._io.clock.now().mono
+        wait = max(1, min(self._pull, int(left / 2)))
+        message = wsdl.message("pullpoint", "PullMessages", Timeout=f"PT{wait}S", MessageLimit=BATCH)
+        try:
+            reply = await self._ask(message, timeout=wait + 10.0)
+        except SoapFault as fault:
+            longest = soap.duration(xml.text(fault.fault_detail, "PullMessagesFaultResponse", "MaxTimeout"))
+            if longest is None or longest >= wait:
+                raise Gone from fault
+            self._pull = max(1, int(longest))
+            return await self._pull_once()
+        if (granted := self._granted(reply)) is not None:
+            until = self._io.clock.now().mono + granted
+            held.pulling_extends = until > held.until + 1.0
+            held.until = until
+        return reply
+
+    async def _renew_in_time(self) -> None:
+        """Renew when the device's own word leaves too little; pulling alone keeps most subscriptions alive."""
+        assert self._subscription is not None
+        left = self._subscription.until - self._io.clock.now().mono
+        if left > (PULLED_BELOW if self._subscription.pulling_extends else RENEW_BELOW):
+            return
+        if self._no_renew:
+            # Core 9.1.1: a pull keeps it alive. Only when that visibly fails is a new one made.
+            if left < 0:
+                raise Gone
+            return
+        await self._renew()
+
+    async def _renew(self) -> None:
+        assert self._subscription is not None
+        try:
+            reply = await self._ask(wsdl.message("subscription", "Renew", TerminationTime=self._term()))
+        except Unsupported:
+            self._no_renew = True
+            return
+        except SoapFault as fault:
+            if fault.is_gone:
+                raise Gone from fault
+            self._no_renew = True
+            return
+        self._subscription.until = self._io.clock.now().mono + (self._granted(reply) or TERM)
+
+    async def _ask(self, message: wsdl.Message, timeout: float | None = None) -> Element:
+        assert self._subscription is not None
+        try:
+            return await self._client.call(
+                EVENTS,
+                message,
+                path=self._subscription.path,
+                addressed=True,
+                references=self._subscription.references,
+                lane=LANE,
+                timeout=timeout,
+            )
+        except SoapFault:
+            raise
+        except ProtocolError as error:
+            # 400 or 404 without SOAP: what many give for a subscription that a reboot took.
+            if error.detail.startswith(("it answers 400", "it answers 404")):
+                raise Gone from error
+            raise
+
+    # -- letting go --------------------------------------------------------------------------------------------
+
+    async def _remember(self) -> None:
+        assert self._subscription is not None
+        kept = {"path": self._subscription.path, "references": [r.decode() for r in self._subscription.references]}
+        await self._io.memory.put(_MEMORY, json.dumps(kept))
+
+    async def _let_go_of_old(self) -> None:
+        """Unsubscribe what an earlier life of this driver left behind."""
+        if self._subscription is not None:
+            await self._unsubscribe(self._subscription.path, self._subscription.references)
+            self._subscription = None
+            return
+        kept = self._io.memory.get(_MEMORY)
+        if kept is None:
+            return
+        old = json.loads(kept)
+        await self._unsubscribe(old["path"], tuple(r.encode() for r in old["references"]))
+
+    async def _unsubscribe(self, path: str, references: tuple[bytes, ...]) -> None:
+        try:
+            await self._client.call(
+                EVENTS,
+                wsdl.message("subscription", "Unsubscribe"),
+                path=path,
+                addressed=True,
+                references=references,
+                lane=LANE,
+                timeout=UNSUBSCRIBE_LIMIT,
+            )
+        except Unreachable:
+            return  # still there, perhaps: keep the note, so that the next start tries again
+        except DeviceError:
+            pass  # it says that it does not know it, which is what we wanted
+        await self._io.memory.put(_MEMORY, None)
+
+
+def _notify(body: bytes) -> list[Notification]:
+    """What a device posted to us. Raises ProtocolError for anything that is no wsnt:Notify."""
+    element = soap.reply(body, 200)
+    if xml.local(element) != "Notify":
+        raise ProtocolError("it posted something that is no Notify", body)
+    return list(notifications(element))

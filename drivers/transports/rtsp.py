@@ -1,0 +1,145 @@
+"""Is a stream there? RTSP `OPTIONS` or `DESCRIBE` (RFC 2326, RFC 7826), and nothing more: no session is set up."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+
+from yarl import URL
+
+from bridge.model import Credentials
+from drivers.transports.digest import Digest, challenges
+
+DEFAULT_PORT = 554
+_HEADERS_LIMIT = 16 << 10
+_BODY_LIMIT = 64 << 10
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """`up` is None where the server is there and would not let us see: then nothing is proven."""
+
+    up: bool | None
+    detail: str = ""
+
+
+class _Broken(Exception):
+    pass
+
+
+async def check(uris: Sequence[str], method: str, credentials: Credentials | None, *, deadline: float) -> list[Answer]:
+    """Ask for each of several streams of one device, on one connection as far as it lasts.
+
+    `method` is OPTIONS or DESCRIBE; `deadline` in seconds is for each stream. Never raises for what a device does.
+    """
+    link: _Link | None = None
+    answers = []
+    try:
+        for uri in uris:
+            url = URL(uri)
+            where = (url.host or "", url.port or DEFAULT_PORT)
+            try:
+                async with asyncio.timeout(deadline):
+                    if link is None or link.where != where:
+                        if link is not None:
+                            link.close()
+                        link = await _Link.open(*where, credentials)
+                    answers.append(await link.ask(method, str(url.with_user(None))))
+                    continue
+            except TimeoutError:
+                answers.append(Answer(False, f"no RTSP answer within {deadline:g} s"))
+            except OSError as error:
+                answers.append(Answer(False, f"no RTSP connection: {error.strerror or type(error).__name__}"))
+            except (_Broken, asyncio.IncompleteReadError, asyncio.LimitOverrunError) as error:
+                answers.append(Answer(False, f"no RTSP answer: {error or 'it closes the connection'}"))
+            if link is not None:
+                link.close()
+                link = None
+    finally:
+        if link is not None:
+            link.close()
+    return answers
+
+
+class _Link:
+    """One RTSP connection."""
+
+    def __init__(
+        self,
+        where: tuple[str, int],
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+        credentials: Credentials | None,
+    ) -> None:
+        self.where = where
+        self._reader = reader
+        self._writer = writer
+        self._credentials = credentials
+        self._digest: Digest | None = None
+        self._basic = False
+        self._cseq = 0
+
+    @classmethod
+    async def open(cls, host: str, port: int, credentials: Credentials | None) -> _Link:
+        reader, writer = await asyncio.open_connection(host, port, limit=_HEADERS_LIMIT)
+        return cls((host, port), reader, writer, credentials)
+
+    def close(self) -> None:
+        with suppress(Exception):
+            self._writer.close()
+
+    async def ask(self, method: str, uri: str) -> Answer:
+        status, reason, headers, body = await self._request(method, uri)
+        if status == 401 and self._credentials is not None and self._challenged(headers):
+            status, reason, headers, body = await self._request(method, uri)
+        if status == 200:
+            if method == "DESCRIBE" and b"m=video" not in body:
+                return Answer(False, "its description names no video")
+            return Answer(True)
+        if status in (401, 403):
+            # For OPTIONS a server that refuses is a server that is there.
+            return Answer(True if method == "OPTIONS" else None, "RTSP refuses the credentials")
+        return Answer(False, f"RTSP answers {status} {reason}".rstrip())
+
+    def _challenged(self, headers: list[tuple[str, str]]) -> bool:
+        assert self._credentials is not None
+        offered = challenges(value for name, value in headers if name == "www-authenticate")
+        digest = Digest(self._credentials)
+        if digest.accept(offered):
+            again = self._digest is not None and not digest.stale
+            self._digest = digest
+            return not again
+        if any(one.scheme == "basic" for one in offered) and not self._basic:
+            self._basic = True
+            return True
+        return False
+
+    async def _request(self, method: str, uri: str) -> tuple[int, str, list[tuple[str, str]], bytes]:
+        self._cseq += 1
+        lines = [f"{method} {uri} RTSP/1.0", f"CSeq: {self._cseq}", "User-Agent: device-bridge"]
+        if method == "DESCRIBE":
+            lines.append("Accept: application/sdp")
+        if self._digest is not None:
+            lines.append(f"Authorization: {self._digest.authorize(method, uri)}")
+        elif self._basic and self._credentials is not None:
+            pair = f"{self._credentials.username}:{self._credentials.password.reveal()}"
+            lines.append(f"Authorization: Basic {base64.b64encode(pair.encode()).decode()}")
+        self._writer.write("\r\n".join([*lines, "", ""]).encode())
+        await self._writer.drain()
+        return await self._read()
+
+    async def _read(self) -> tuple[int, str, list[tuple[str, str]], bytes]:
+        head = (await self._reader.readuntil(b"\r\n\r\n")).decode("utf-8", "replace")
+        first, *rest = head.strip().split("\r\n")
+        version, _, status = first.partition(" ")
+        code, _, reason = status.partition(" ")
+        if not version.startswith("RTSP/") or not code.isdecimal() or len(code) != 3:
+            raise _Broken("it does not speak RTSP")
+        headers = [(name.strip().lower(), value.strip()) for name, _, value in (line.partition(":") for line in rest)]
+        length = next((value for name, value in headers if name == "content-length"), "0")
+        if not length.isdecimal() or len(length) > 9 or int(length) > _BODY_LIMIT:
+            raise _Broken("its description is too long")
+        return int(code), reason[:80], headers, await self._reader.readexactly(int(length))

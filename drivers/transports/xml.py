@@ -1,0 +1,98 @@
+"""XML from devices, read forgivingly and safely.
+
+Devices leave prefixes undeclared, send a wrong encoding, cut their last bytes: the parser recovers, and elements
+are found by local name alone. What no device needs and every attack does is refused: document types, entities,
+network access, huge trees.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from lxml import etree
+
+from bridge.errors import ProtocolError
+
+Element = etree._Element
+
+_parser = etree.XMLParser(
+    recover=True,
+    resolve_entities=False,
+    no_network=True,
+    load_dtd=False,
+    huge_tree=False,
+    remove_comments=True,
+    remove_pis=True,
+    collect_ids=False,
+)
+
+
+def parse(data: bytes) -> Element:
+    """The root element. Raises ProtocolError for anything that is no XML document, or one that is an attack."""
+    data = data.lstrip(b" \t\r\n")  # some firmware starts with a line break, which XML forbids
+    if not data:
+        raise ProtocolError("its answer is empty")
+    try:
+        root = etree.fromstring(data, _parser)
+    except (etree.XMLSyntaxError, ValueError) as error:
+        raise ProtocolError(f"its answer is no XML: {_kind(data)}", data) from error
+    if root is None:
+        raise ProtocolError(f"its answer is no XML: {_kind(data)}", data)
+    if root.getroottree().docinfo.internalDTD is not None:
+        if local(root) == "html":
+            raise ProtocolError("its answer is a web page", data)
+        raise ProtocolError("its answer has a document type, which is refused", data)
+    if local(root).lower() == "html":
+        raise ProtocolError("its answer is a web page: a login page, or the wrong port", data)
+    return root
+
+
+def local(element: Element) -> str:
+    """The element's name without namespace, and without a prefix that nobody declared."""
+    tag = element.tag
+    if not isinstance(tag, str):
+        return ""
+    return tag.rpartition("}")[2].rpartition(":")[2]
+
+
+def child(element: Element | None, *path: str) -> Element | None:
+    """The first descendant on a path of local names, or None."""
+    for name in path:
+        if element is None:
+            return None
+        for one in element:
+            if local(one) == name:
+                element = one
+                break
+        else:
+            return None
+    return element
+
+
+def children(element: Element | None, name: str) -> Iterator[Element]:
+    """Direct children with that local name."""
+    if element is not None:
+        for one in element:
+            if local(one) == name:
+                yield one
+
+
+def descendants(element: Element | None, name: str) -> Iterator[Element]:
+    """All descendants with that local name, in document order."""
+    if element is not None:
+        for one in element.iter():
+            if local(one) == name:
+                yield one
+
+
+def text(element: Element | None, *path: str) -> str:
+    """The stripped text of the first descendant on a path, or ""."""
+    found = child(element, *path)
+    return (found.text or "").strip() if found is not None else ""
+
+
+def _kind(data: bytes) -> str:
+    head = data[:200].lower()
+    if b"<html" in head or b"<!doctype html" in head:
+        return "it is a web page: a login page, or the wrong port"
+    return "it cannot be read"
