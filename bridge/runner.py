@@ -44,9 +44,9 @@ ALARMS = 256  # conditions remembered of one device; one with more sources than 
 log = structlog.get_logger("device")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Surroundings:
-    """What all runners share."""
+    """What all runners share. A reload may put other labels in."""
 
     store: Store
     journal: Journal

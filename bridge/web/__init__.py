@@ -1,0 +1,1 @@
+"""The bridge's HTTP side: what people, clients and devices call."""

@@ -1,0 +1,126 @@
+"""Where devices call the bridge: a listener of its own, a secret path for each device.
+
+What arrives is hostile until shown otherwise: it must come to a path that nobody can guess, from the address of the
+very device that was given it, small, and not too often. Everything else is counted and answered 404, so that a
+scanner learns nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import socket
+from collections.abc import Awaitable, Callable
+
+import structlog
+from aiohttp import web
+
+from bridge.clock import Clock
+from bridge.driver import CallbackRequest
+from bridge.errors import DeviceError
+from bridge.metrics import Metrics
+from bridge.model import Device
+
+BODY_LIMIT = 256 << 10
+BODY_SECONDS = 10.0
+# A device may call this often in bursts; what comes faster is told to come later.
+BURST = 200
+PER_SECOND = 50.0
+
+Handler = Callable[[CallbackRequest], Awaitable[None]]
+log = structlog.get_logger("callbacks")
+
+
+class _Registered:
+    """One device's callback: `bridge.driver.Callback`."""
+
+    __slots__ = ("_owner", "device", "handler", "refilled_at", "secret", "tokens")
+
+    def __init__(self, owner: CallbackListener, device: Device, handler: Handler, now: float) -> None:
+        self._owner = owner
+        self.device = device
+        self.handler = handler
+        self.secret = secrets.token_urlsafe(24)
+        self.tokens = float(BURST)
+        self.refilled_at = now
+
+    @property
+    def url(self) -> str:
+        return f"{self._owner.base_url}/{self.secret}"
+
+    def close(self) -> None:
+        self._owner.forget(self.secret)
+
+    def allowed(self, now: float) -> bool:
+        self.tokens = min(BURST, self.tokens + (now - self.refilled_at) * PER_SECOND)
+        self.refilled_at = now
+        if self.tokens < 1:
+            return False
+        self.tokens -= 1
+        return True
+
+
+class CallbackListener:
+    """`bridge.driver.Callbacks` on an aiohttp application of its own."""
+
+    def __init__(self, base_url: str, metrics: Metrics, clock: Clock) -> None:
+        self.base_url = base_url.rstrip("/")
+        self._metrics = metrics
+        self._clock = clock
+        self._registered: dict[str, _Registered] = {}
+
+    def register(self, device: Device, handler: Handler) -> _Registered:
+        one = _Registered(self, device, handler, self._clock.now().mono)
+        self._registered[one.secret] = one
+        return one
+
+    def forget(self, secret: str) -> None:
+        self._registered.pop(secret, None)
+
+    def application(self) -> web.Application:
+        app = web.Application(client_max_size=BODY_LIMIT)
+        app.router.add_route("*", "/{secret:.*}", self._receive)
+        return app
+
+    async def _receive(self, request: web.Request) -> web.Response:
+        # The path is 192 random bits: a dictionary look-up tells a guesser nothing that time could measure.
+        one = self._registered.get(request.match_info["secret"])
+        if one is None:
+            return self._answer("unknown_path", 404)
+        source = request.remote or ""
+        if not await _is_from(source, one.device.address):
+            log.warning("callback from a foreign address", device=one.device.id, source=source)
+            return self._answer("foreign_source", 404)
+        if not one.allowed(self._clock.now().mono):
+            return self._answer("too_often", 429, {"Retry-After": "1"})
+        try:
+            async with asyncio.timeout(BODY_SECONDS):
+                body = await request.read()
+        except web.HTTPRequestEntityTooLarge:
+            return self._answer("too_large", 413)
+        except (TimeoutError, ConnectionError):
+            return self._answer("too_slow", 408)
+        call = CallbackRequest(request.method, request.query_string, request.content_type, body, source)
+        try:
+            await one.handler(call)
+        except asyncio.QueueFull:
+            return self._answer("queue_full", 503, {"Retry-After": "1"})
+        except DeviceError as error:
+            log.warning("callback that cannot be read", device=one.device.id, reason=error.detail)
+            return self._answer("unreadable", 400)
+        return self._answer("ok", 200)
+
+    def _answer(self, outcome: str, status: int, headers: dict[str, str] | None = None) -> web.Response:
+        self._metrics.callbacks.labels(outcome).inc()
+        return web.Response(status=status, headers=headers)
+
+
+async def _is_from(source: str, address: str) -> bool:
+    """Whether a sender's IP address is the one that a device of the inventory has."""
+    if source == address:
+        return True
+    try:
+        found = await asyncio.get_running_loop().getaddrinfo(address, None, type=socket.SOCK_STREAM)
+    except OSError:
+        return False
+    return any(entry[4][0] == source for entry in found)
