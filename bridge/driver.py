@@ -65,6 +65,22 @@ class Memory(Protocol):
         ...
 
 
+class ShortMemory:
+    """A `Memory` that lasts as long as the process: for one look at a device, and for tests."""
+
+    def __init__(self) -> None:
+        self.values: dict[str, str] = {}
+
+    def get(self, key: str) -> str | None:
+        return self.values.get(key)
+
+    async def put(self, key: str, value: str | None) -> None:
+        if value is None:
+            self.values.pop(key, None)
+        else:
+            self.values[key] = value
+
+
 @dataclass(frozen=True, slots=True)
 class CallbackRequest:
     """What a device sent to its callback address; size already limited."""

@@ -323,6 +323,18 @@ def connect(path: Path) -> sqlite3.Connection:
     return connection
 
 
+def database(directory: Path) -> sqlite3.Connection:
+    """A connection to the store of a data directory, made if it is not there: for other processes that write a
+    little (`tokens`). Raises StoreError."""
+    try:
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        connection = connect(directory / "bridge.db")
+        _migrate(connection)
+    except (OSError, sqlite3.Error) as error:
+        raise StoreError(f"{directory}: {error}") from error
+    return connection
+
+
 def read_only(path: Path) -> sqlite3.Connection:
     """For other processes that only look (`devices`, `watch`). Raises StoreError when there is no store yet."""
     try:

@@ -60,6 +60,9 @@ class SoapFault(ProtocolError):
 
     @property
     def is_unsupported(self) -> bool:
+        if len(self.codes) < 2:
+            # Small servers give no subcode and say it in words only.
+            return any(words in self.reason.lower() for words in ("not supported", "not implemented"))
         return not self.codes.isdisjoint(_UNSUPPORTED_CODES)
 
     @property

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import os
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -52,7 +53,8 @@ async def check(uris: Sequence[str], method: str, credentials: Credentials | Non
             except TimeoutError:
                 answers.append(Answer(False, f"no RTSP answer within {deadline:g} s"))
             except OSError as error:
-                answers.append(Answer(False, f"no RTSP connection: {error.strerror or type(error).__name__}"))
+                reason = os.strerror(error.errno) if error.errno and error.errno > 0 else type(error).__name__
+                answers.append(Answer(False, f"no RTSP connection: {reason}"))
             except (_Broken, asyncio.IncompleteReadError, asyncio.LimitOverrunError) as error:
                 answers.append(Answer(False, f"no RTSP answer: {error or 'it closes the connection'}"))
             if link is not None:

@@ -1,0 +1,67 @@
+"""What the commands share: options, exit codes, and how things are said."""
+
+from __future__ import annotations
+
+import json
+import sys
+from enum import IntEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+
+import typer
+
+if TYPE_CHECKING:
+    from bridge.config.load import Inventory
+
+
+class Exit(IntEnum):
+    """Exit codes; `docs/cli.md` lists them."""
+
+    OK = 0
+    FAILED = 1
+    USAGE = 2
+    INVENTORY = 3
+    NOTHING_FOUND = 4
+
+
+Config = Annotated[
+    Path, typer.Option("--config", "-c", help="The inventory file.", envvar="DEVICE_BRIDGE_CONFIG", show_default=True)
+]
+DEFAULT_CONFIG = Path("config.yaml")
+Json = Annotated[bool, typer.Option("--json", help="Print JSON for scripts instead of text for people.")]
+
+
+def print_json(value: Any) -> None:
+    json.dump(value, sys.stdout, ensure_ascii=False, default=str)
+    sys.stdout.write("\n")
+    sys.stdout.flush()
+
+
+def fail(message: str, code: Exit = Exit.FAILED, *, as_json: bool = False) -> NoReturn:
+    """Say what went wrong, to people on stderr or to scripts on stdout, and end."""
+    if as_json:
+        print_json({"ok": False, "error": message})
+    else:
+        typer.echo(f"device-bridge: {message}", err=True)
+    raise typer.Exit(code)
+
+
+def load_inventory(path: Path, *, as_json: bool = False) -> Inventory:
+    """The inventory, or the end of the command with every one of its errors."""
+    from bridge.config.load import InvalidInventory, load
+
+    try:
+        return load(path)
+    except InvalidInventory as error:
+        if as_json:
+            print_json({"ok": False, "problems": problems_json(error.problems)})
+        else:
+            for problem in error.problems:
+                typer.echo(str(problem), err=True)
+        raise typer.Exit(Exit.INVENTORY) from None
+
+
+def problems_json(problems: Any) -> list[dict[str, Any]]:
+    from dataclasses import asdict
+
+    return [asdict(problem) for problem in problems]
