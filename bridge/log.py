@@ -24,7 +24,10 @@ def configure(level: str = "info", format: str = "auto", redact: Redactor | None
     ]
     renderer: structlog.typing.Processor
     if text:
-        renderer = structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), pad_event_to=36)
+        # Plain tracebacks: the pretty ones show local variables, and with them secrets.
+        renderer = structlog.dev.ConsoleRenderer(
+            colors=sys.stderr.isatty(), pad_event_to=36, exception_formatter=structlog.dev.plain_traceback
+        )
     else:
         shared.append(structlog.processors.format_exc_info)
         renderer = structlog.processors.JSONRenderer()

@@ -196,7 +196,8 @@ class Runner:
             return error.seconds * rng.uniform(1.0, 1.1)
         await self._advance(lambda state: device.failed(state, self.device, error, clock.now()))
         reach = self.state.reach
-        wait = backoff.delay(reach.failures, rng, first=RETRY_FIRST, cap=policy.retry_cap)
+        # A device that is polled often is also wanted back soon.
+        wait = backoff.delay(reach.failures, rng, first=RETRY_FIRST, cap=min(policy.retry_cap, 2 * policy.poll))
         if reach.reach is not Reach.OFFLINE and reach.quiet_from is not None:
             # Ask once more just when it would be offline, rather than long after.
             left = reach.quiet_from + policy.offline_after - clock.now().mono

@@ -104,9 +104,7 @@ async def _online(inventory: Inventory, *, quiet: bool) -> list[Result]:
 
     async def sink(one: Any, done: Callable[[], None]) -> None:
         try:
-            made = build(
-                one, inventory.delivery.channel_prefix, clock=clock, metrics=Metrics(), redactor=redactor
-            )
+            made = build(one, inventory.delivery.channel_prefix, clock=clock, metrics=Metrics(), redactor=redactor)
             try:
                 detail = await made.check()
                 results.append(Result("sink", one.name, True, "ok", redactor(detail)))

@@ -25,7 +25,7 @@ _GREY = {"initial", "unknown", ""}
 
 def devices(
     config: Config = DEFAULT_CONFIG,
-    once: Annotated[bool, typer.Option("--once", help="Print the table once instead of keeping it up to date.")] = False,
+    once: Annotated[bool, typer.Option("--once", help="Print the table once and end.")] = False,
     as_json: Json = False,
 ) -> None:
     """Show every device: status, who it is, since when, and what is wrong. Ends with Ctrl-C."""
@@ -44,7 +44,7 @@ def devices(
     with Live(_table(_devices(inventory, connection)), console=console, auto_refresh=False, screen=False) as live:
         try:
             while True:
-                time.sleep(EVERY)  # noqa: S110 - a command line that looks again
+                time.sleep(EVERY)
                 live.update(_table(_devices(inventory, connection)), refresh=True)
         except KeyboardInterrupt:
             pass

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from bridge.cli.common import DEFAULT_CONFIG, Config, Exit, Json, fail, load_inventory, print_json
+from bridge.cli.common import DEFAULT_CONFIG, Config, Exit, Json, fail, print_json
 
 if TYPE_CHECKING:
     from bridge.driver import Scope
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 def discover(
     config: Config = DEFAULT_CONFIG,
-    add: Annotated[bool, typer.Option("--add", help="Write what is new into the inventory, which keeps its comments.")] = False,
+    add: Annotated[bool, typer.Option("--add", help="Write what is new into the inventory.")] = False,
     interface: Annotated[
         list[str] | None, typer.Option(help="Address of the local interface to ask on; may be given several times.")
     ] = None,
@@ -122,7 +122,9 @@ def _print(found: list[Found], known: set[tuple[str, str, int | None]], added: l
         table.add_row(mark, one.address, str(one.port or ""), one.name, one.manufacturer, one.model)
     console.print(table)
     if added:
-        console.print(f"Added to {config}: {', '.join(added)}. Give them credentials, then: device-bridge check --online")
+        console.print(
+            f"Added to {config}: {', '.join(added)}. Give them credentials, then: device-bridge check --online"
+        )
 
 
 def probe(
@@ -163,7 +165,11 @@ def probe(
         if password is None:
             secret = Secret(typer.prompt("Password", hide_input=True, err=True))
         elif password.partition(":")[0] not in ("env", "file", "cred"):
-            fail("a password on the command line can be read by everybody here: use env:NAME", Exit.USAGE, as_json=as_json)
+            fail(
+                "a password on the command line can be read by everybody here: use env:NAME",
+                Exit.USAGE,
+                as_json=as_json,
+            )
         else:
             try:
                 secret = References(Path.cwd(), os.environ).resolve(password)
@@ -215,11 +221,18 @@ async def _probe(device: Any, redactor: Any, as_json: bool) -> Exit:
     for streams in reading.streams.values():
         for stream in streams:
             console.print(f"stream {stream.name}: {stream.uri or 'no address'} {stream.detail}")
-    port = f"\n    {device.driver}: {{port: {device.config.port}}}" if getattr(device.config, "port", None) else ""
-    login = "\n    credentials: {username: %s, password: env:CAMERA_PASSWORD}" % device.credentials.username if device.credentials else ""
-    console.print(
-        f"\nFor the inventory:\n  - id: {(identity.model or 'camera').lower().replace(' ', '-')}"
-        f"\n    driver: {device.driver}\n    address: {device.address}{login}{port}\n    vms: {{id: 1}}  # its id in the VMS",
-        markup=False,
-    )
+    console.print("\nFor the inventory:", *_entry_lines(device, identity.model), sep="\n", markup=False)
     return Exit.OK
+
+
+def _entry_lines(device: Any, model: str) -> list[str]:
+    lines = [
+        f"  - id: {(model or 'camera').lower().replace(' ', '-')}",
+        f"    driver: {device.driver}",
+        f"    address: {device.address}",
+    ]
+    if device.credentials:
+        lines.append(f"    credentials: {{username: {device.credentials.username}, password: env:CAMERA_PASSWORD}}")
+    if getattr(device.config, "port", None):
+        lines.append(f"    {device.driver}: {{port: {device.config.port}}}")
+    return [*lines, "    vms: {id: 1}  # its id in the VMS"]

@@ -26,9 +26,7 @@ class Seen:
 
 async def look(device: Device, session: aiohttp.ClientSession) -> Seen:
     """Probe and poll it once. Raises DeviceError."""
-    io = DriverIO(
-        device_id=device.id, http=session, clock=SystemClock(), random=random.Random(), memory=ShortMemory()
-    )
+    io = DriverIO(device_id=device.id, http=session, clock=SystemClock(), random=random.Random(), memory=ShortMemory())
     try:
         driver = registry.load(device.driver)(device, device.config, io)
     except registry.BrokenDriver as error:

@@ -21,8 +21,8 @@ STOP_LIMIT = 4.5  # seconds from SIGTERM to the end, at most
 
 def run(
     config: Config = DEFAULT_CONFIG,
-    log_level: Annotated[str | None, typer.Option(help="debug, info, warning or error; the inventory's if not given.")] = None,
-    log_format: Annotated[str | None, typer.Option(help="auto, json or text; the inventory's if not given.")] = None,
+    log_level: Annotated[str | None, typer.Option(help="debug, info, warning or error.")] = None,
+    log_format: Annotated[str | None, typer.Option(help="auto, json or text.")] = None,
 ) -> None:
     """Run the bridge until SIGTERM or Ctrl-C.
 

@@ -2,8 +2,8 @@
 
 Offline needs both enough failures in a row and enough silence (`Policy.offline_failures`, `Policy.offline_after`):
 failures alone would call a camera dead because three quick retries fell into one reboot, silence alone because one
-poll was late. Anything that a device sends is a sign of life and ends the suspicion. `suspect` is internal: the VMS
-never hears of it.
+poll was late. Silence is counted from the first failure: before it, nobody asked. Anything that a device sends is a
+sign of life and ends the suspicion. `suspect` is internal: the VMS never hears of it.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class Reachability:
     reach: Reach = Reach.UNKNOWN
     since: float = 0.0  # wall time of the last change between online and offline
     failures: int = 0  # in a row
-    quiet_from: float | None = None  # monotonic: the last sign of life, or when failing was first seen
+    quiet_from: float | None = None  # monotonic: the first of these failures
 
 
 def resume(reach: Reach, since: float) -> Reachability:
@@ -41,7 +41,7 @@ def step(state: Reachability, alive: bool, now: Instant, policy: Policy) -> tupl
     if alive:
         changed = state.reach in (Reach.UNKNOWN, Reach.OFFLINE)
         since = now.wall if changed else state.since
-        return Reachability(Reach.ONLINE, since, 0, now.mono), changed
+        return Reachability(Reach.ONLINE, since), changed
     failures = state.failures + 1
     quiet_from = now.mono if state.quiet_from is None else state.quiet_from
     if state.reach is Reach.OFFLINE:

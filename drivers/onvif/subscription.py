@@ -72,7 +72,7 @@ class Subscriptions:
         """Notifications from a pull point, until something goes wrong. None marks each new subscription: what was
         known from events before it is hearsay. Raises Unsupported where the device has no pull points."""
         while True:
-            await self._let_go_of_old()
+            await self._let_go()
             await self._subscribe("CreatePullPointSubscription")
             yield None
             worked = False
@@ -109,7 +109,7 @@ class Subscriptions:
         callback = callbacks.register(self._device, receive)
         try:
             while True:
-                await self._let_go_of_old()
+                await self._let_go()
                 await self._subscribe("Subscribe", callback)
                 yield None
                 with suppress(Gone):
@@ -126,9 +126,7 @@ class Subscriptions:
 
     async def close(self) -> None:
         """Unsubscribe what is ours, if the device answers soon enough; otherwise it expires by itself."""
-        if self._subscription is not None:
-            await self._unsubscribe(self._subscription.path, self._subscription.references)
-            self._subscription = None
+        await self._let_go()
 
     # -- making and keeping ------------------------------------------------------------------------------------
 
@@ -261,33 +259,26 @@ class Subscriptions:
         kept = {"path": self._subscription.path, "references": [r.decode() for r in self._subscription.references]}
         await self._io.memory.put(_MEMORY, json.dumps(kept))
 
-    async def _let_go_of_old(self) -> None:
-        """Unsubscribe what an earlier life of this driver left behind."""
-        if self._subscription is not None:
-            await self._unsubscribe(self._subscription.path, self._subscription.references)
-            self._subscription = None
-            return
+    async def _let_go(self) -> None:
+        """Unsubscribe what this driver, or an earlier life of it, holds on the device."""
+        self._subscription = None
         kept = self._io.memory.get(_MEMORY)
         if kept is None:
             return
         old = json.loads(kept)
-        await self._unsubscribe(old["path"], tuple(r.encode() for r in old["references"]))
-
-    async def _unsubscribe(self, path: str, references: tuple[bytes, ...]) -> None:
-        try:
-            await self._client.call(
-                EVENTS,
-                wsdl.message("subscription", "Unsubscribe"),
-                path=path,
-                addressed=True,
-                references=references,
-                lane=LANE,
-                timeout=UNSUBSCRIBE_LIMIT,
-            )
-        except Unreachable:
-            return  # still there, perhaps: keep the note, so that the next start tries again
-        except DeviceError:
-            pass  # it says that it does not know it, which is what we wanted
+        with suppress(DeviceError):  # it does not know it any more: that is what we wanted
+            try:
+                await self._client.call(
+                    EVENTS,
+                    wsdl.message("subscription", "Unsubscribe"),
+                    path=old["path"],
+                    addressed=True,
+                    references=tuple(one.encode() for one in old["references"]),
+                    lane=LANE,
+                    timeout=UNSUBSCRIBE_LIMIT,
+                )
+            except Unreachable:
+                return  # it may still be there: keep the note, and try again next time
         await self._io.memory.put(_MEMORY, None)
 
 

@@ -7,6 +7,7 @@ can become gigabytes.
 
 from __future__ import annotations
 
+import os
 import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -92,7 +93,9 @@ async def _attempt(
             Rung.REACHABLE,
         ) from error
     except aiohttp.ClientConnectorError as error:
-        raise Unreachable(f"no connection: {error.os_error.strerror or error.os_error}") from error
+        number = error.os_error.errno
+        reason = os.strerror(number) if number and number > 0 else str(error.os_error)
+        raise Unreachable(f"no connection: {reason}") from error
     except aiohttp.ConnectionTimeoutError as error:
         raise Unreachable(f"no connection within {timeout.sock_connect:g} s") from error
     except TimeoutError as error:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -68,7 +70,7 @@ def test_damping_can_be_switched_off() -> None:
 def test_every_announcement_differs_from_the_last(seen: list[CameraStatus], sure: bool) -> None:
     _, announced = walk(seen, sure=sure)
     told = [CameraStatus.INITIAL, *announced]
-    assert all(one is not other for one, other in zip(told, told[1:], strict=False))
+    assert all(one is not other for one, other in itertools.pairwise(told))
 
 
 @given(st.lists(st.sampled_from([A, P, I]), max_size=80), st.sampled_from([A, P, I]))
