@@ -29,7 +29,7 @@ async function get(path) {
   return answer.json();
 }
 
-const time = (seconds) => (seconds ? new Date(seconds * 1000).toLocaleTimeString() : "");
+const time = (seconds) => (seconds ? new Date(seconds * 1000).toLocaleTimeString([], { hour12: false }) : "");
 const badge = (status) => element("span", { className: `badge ${status}`, textContent: status });
 
 function row(device, channel) {
