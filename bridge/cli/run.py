@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from bridge.secrets import Redactor
     from bridge.service import Service
 
+WARNINGS = 20  # of the inventory, that are logged at start
 STOP_LIMIT = 4.5  # seconds from SIGTERM to the end, at most
 
 
@@ -37,12 +38,21 @@ def run(
     redactor.learn(inventory.secrets)
     settings = inventory.bridge.log
     log.configure(log_level or settings.level, log_format or settings.format, redactor)
-    for problem in inventory.warnings:
-        typer.echo(str(problem), err=True)
+    _warn(inventory)
 
     import asyncio
 
     raise typer.Exit(asyncio.run(_serve(inventory, redactor)))
+
+
+def _warn(inventory: Inventory) -> None:
+    import structlog
+
+    logger = structlog.get_logger("bridge")
+    for problem in inventory.warnings[:WARNINGS]:
+        logger.warning("inventory", problem=str(problem))
+    if len(inventory.warnings) > WARNINGS:
+        logger.warning("inventory", more_warnings=len(inventory.warnings) - WARNINGS, see="device-bridge check")
 
 
 async def _serve(inventory: Inventory, redactor: Redactor) -> int:
