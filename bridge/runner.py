@@ -18,7 +18,7 @@ from typing import Any
 import structlog
 
 from bridge import backoff
-from bridge.clock import Clock
+from bridge.clock import Clock, Wake
 from bridge.driver import AnyDriver
 from bridge.errors import AuthFailed, DeviceError, Fault, Locked, Throttled, Unreachable, Unsupported
 from bridge.journal import Journal
@@ -41,6 +41,7 @@ POLL_LIMIT = 120.0  # seconds that a poll may take in all, whatever the driver t
 CLOSE_LIMIT = 3.0
 ALARMS = 256  # conditions remembered of one device; one with more sources than that is making them up
 
+_NO_BUGS: frozenset[str] = frozenset()
 log = structlog.get_logger("device")
 
 
@@ -83,20 +84,20 @@ class Runner:
         self._driver = driver
         self._around = around
         self._lock = asyncio.Lock()  # one change of state at a time
-        self._poll_now = asyncio.Event()
-        self._back = asyncio.Event()
+        self._poll_now = Wake()
+        self._back = Wake()
         self._opened = False
         self._identified = False
         self._ready = False  # online and identified: it can be listened to
         self._alarms: dict[tuple[str | None, EventKind, str, str], Alarm] = {}
-        self._bugs: set[str] = set()
-        self._tasks: list[asyncio.Task[None]] = []
+        self._bugs = _NO_BUGS
+        self._tasks: tuple[asyncio.Task[None], ...] = ()
 
     def start(self, spread: float = 0.0) -> None:
         """Begin, the first poll within `spread` seconds: a thousand devices are not asked in one instant."""
-        self._tasks = [asyncio.create_task(self._guard(lambda: self._poll_forever(spread)))]
+        self._tasks = (asyncio.create_task(self._guard(self._poll_forever, spread)),)
         if self.device.address and Capability.EVENTS in self._driver.capabilities:
-            self._tasks.append(asyncio.create_task(self._guard(self._listen_forever)))
+            self._tasks += (asyncio.create_task(self._guard(self._listen_forever)),)
 
     async def stop(self) -> None:
         """End, and let the driver let go of what it holds on the device, within a few seconds."""
@@ -111,12 +112,12 @@ class Runner:
         except Exception as error:
             self._bug(error)
 
-    async def _guard(self, life: Callable[[], Awaitable[None]]) -> None:
+    async def _guard(self, life: Callable[..., Awaitable[None]], *arguments: float) -> None:
         """A bug of ours ends neither the device's life nor anybody else's."""
         attempt = 0
         while True:
             try:
-                return await life()
+                return await life(*arguments)
             except Exception as error:
                 self._bug(error)
                 attempt += 1
@@ -211,7 +212,7 @@ class Runner:
         clock, rng = self._around.clock, self._around.random
         failures = 0
         while True:
-            while not self._ready:
+            while not (self._ready and self._reports_events):
                 self._back.clear()
                 await self._back.wait()
             opened = clock.now().mono
@@ -237,6 +238,11 @@ class Runner:
             self._back.clear()
             self._poll_now.set()
             await clock.wait(self._back, wait or backoff.delay(failures, rng, first=RETRY_FIRST, cap=EVENTS_RETRY_CAP))
+
+    @property
+    def _reports_events(self) -> bool:
+        """Whether this very unit does, as far as its probe could tell."""
+        return self.state.identity is not None and Capability.EVENTS in self.state.identity.capabilities
 
     async def _listen(self) -> None:
         gauge = self._around.metrics.event_streams.labels(self.device.driver)
@@ -380,5 +386,5 @@ class Runner:
         place = f"{frames[-1].filename}:{frames[-1].lineno}" if frames else "?"
         signature = f"{type(error).__name__} at {place}"
         if signature not in self._bugs:
-            self._bugs.add(signature)
+            self._bugs |= {signature}
             log.error("bug in a driver", device=self.device.id, driver=self.device.driver, exc_info=error)

@@ -6,7 +6,7 @@ import asyncio
 import heapq
 import itertools
 
-from bridge.clock import Instant
+from bridge.clock import Instant, Wake
 
 
 class FakeClock:
@@ -29,9 +29,9 @@ class FakeClock:
         heapq.heappush(self._sleepers, (self._mono + seconds, next(self._order), future))
         await future
 
-    async def wait(self, event: asyncio.Event, seconds: float) -> bool:
+    async def wait(self, wake: Wake, seconds: float) -> bool:
         sleeper = asyncio.ensure_future(self.sleep(seconds))
-        waker = asyncio.ensure_future(event.wait())
+        waker = asyncio.ensure_future(wake.wait())
         try:
             await asyncio.wait((sleeper, waker), return_when=asyncio.FIRST_COMPLETED)
             return waker.done()

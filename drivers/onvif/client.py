@@ -9,10 +9,10 @@ from __future__ import annotations
 import os
 import ssl
 import uuid
+from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from enum import Enum
 from functools import cache
-from typing import Any
 
 from yarl import URL
 
@@ -154,6 +154,8 @@ class OnvifClient:
             refusal = self._refusal(reply)
         if refusal is not None:
             self.authorised_at = None
+            # The next call begins anew, and sends the refused credentials once, not twice.
+            self._digests.pop(lane, None)
             raise AuthFailed(f"it refuses the credentials: {refusal}")
         element = self._read(reply)
         self.authorised_at = self._io.clock.now().mono
@@ -256,7 +258,7 @@ class OnvifClient:
         if (refusal := self._refusal(reply)) is not None:
             raise AuthFailed(f"it refuses the credentials: {refusal}")
         element = self._read(reply)
-        told = device_time(xml.child(element, "SystemDateAndTime"))
+        told = device_time(element)
         if told is None and "Date" in reply.headers:
             try:
                 told = parsedate_to_datetime(reply.headers["Date"]).timestamp()
@@ -266,26 +268,29 @@ class OnvifClient:
             self.offset = told - self._io.clock.now().wall
 
 
-def device_time(element: Element | None) -> float | None:
+_PARTS = ("Year", "Month", "Day", "Hour", "Minute", "Second")
+
+
+def device_time(element: Element) -> float | None:
     """Seconds since the epoch from a tt:SystemDateTime, or None where it holds no usable time."""
-    told = _fields(xml.child(element, "UTCDateTime"))
-    if told is not None:
-        return told
-    local = _fields(xml.child(element, "LocalDateTime"))
-    zone = xml.text(element, "TimeZone", "TZ")
-    return None if local is None else local + posix_offset(zone)
+    for told in xml.pick(element, "UTCDateTime"):
+        return _fields(told)
+    for told in xml.pick(element, "LocalDateTime"):
+        local = _fields(told)
+        return None if local is None else local + posix_offset(xml.text(element, "TimeZone", "TZ"))
+    return None
 
 
-def _fields(element: Element | None) -> float | None:
-    if element is None:
+def _fields(element: Element) -> float | None:
+    told = {xml.local(one): (one.text or "").strip() for one in xml.pick(element, *_PARTS)}
+    if not all((part := told.get(name, "")).isdecimal() and len(part) <= 4 for name in _PARTS):
         return None
-    date, time = xml.child(element, "Date"), xml.child(element, "Time")
-    parts: list[Any] = [xml.text(date, name) for name in ("Year", "Month", "Day")]
-    parts += [xml.text(time, name) for name in ("Hour", "Minute", "Second")]
-    if not all(part.isdecimal() and len(part) <= 4 for part in parts):
+    year, month, day, hour, minute, second = (int(told[name]) for name in _PARTS)
+    try:
+        # A leap second is no reason to lose the time.
+        return datetime(year, month, day, hour, minute, min(second, 59), tzinfo=UTC).timestamp()
+    except ValueError:
         return None
-    year, month, day, hour, minute, second = (int(part) for part in parts)
-    return soap.timestamp(f"{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{min(second, 59):02}Z")
 
 
 def posix_offset(zone: str) -> float:

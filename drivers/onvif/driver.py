@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from dataclasses import replace
+from sys import intern
 from typing import ClassVar
 
 from bridge.driver import Driver, DriverIO, Scope
@@ -25,7 +27,6 @@ from bridge.model import (
 from drivers.onvif import discovery, media, topics, wsdl
 from drivers.onvif.client import DEVICE, EVENTS, MEDIA, MEDIA2, OnvifClient
 from drivers.onvif.config import EventMode, OnvifConfig, StreamCheck
-from drivers.onvif.media import Profile
 from drivers.onvif.notification import Notification
 from drivers.onvif.subscription import Subscriptions
 from drivers.transports import rtsp, xml
@@ -45,17 +46,16 @@ class OnvifDriver(Driver[OnvifConfig]):
     )
     Config = OnvifConfig
 
-    __slots__ = ("_channels", "_client", "_fresh_until", "_picked", "_subscriptions", "_uris")
+    __slots__ = ("_channels", "_client", "_fresh_until", "_listed", "_no_rtsp_until", "_subscriptions")
 
     def __init__(self, device: Device, config: OnvifConfig, io: DriverIO) -> None:
         super().__init__(device, config, io)
         self._client = OnvifClient(device.address, device.credentials, config, io)
         self._subscriptions = Subscriptions(self._client, device, io)
-        # The streams of each channel: token and profile, or None for a token that the device has not got.
-        self._picked: dict[str, dict[str, Profile | None]] = {}
-        self._uris: dict[str, str] = {}  # RTSP addresses by profile token
+        self._listed: dict[str, tuple[Stream, ...]] = {}  # the streams of each channel, by the profile list
         self._channels: dict[str, str] = {}  # which channel an event's source token belongs to
         self._fresh_until: float | None = None  # monotonic; None: the profiles have to be asked for
+        self._no_rtsp_until = 0.0  # monotonic; RTSP refused the credentials, and too many tries lock the account
 
     @classmethod
     def problem(cls) -> str | None:
@@ -78,11 +78,12 @@ class OnvifDriver(Driver[OnvifConfig]):
             # What a device claims about its events is often wrong; the only way to know is to try.
             capabilities.add(Capability.EVENTS)
         return Identity(
-            manufacturer=xml.text(info, "Manufacturer")[:128],
-            model=xml.text(info, "Model")[:128],
-            firmware=xml.text(info, "FirmwareVersion")[:128],
+            # Hundreds of cameras are of one model: they share its name.
+            manufacturer=intern(xml.text(info, "Manufacturer")[:128]),
+            model=intern(xml.text(info, "Model")[:128]),
+            firmware=intern(xml.text(info, "FirmwareVersion")[:128]),
             serial=xml.text(info, "SerialNumber")[:128],
-            hardware=xml.text(info, "HardwareId")[:128],
+            hardware=intern(xml.text(info, "HardwareId")[:128]),
             macs=await self._macs(),
             capabilities=frozenset(capabilities),
         )
@@ -135,44 +136,43 @@ class OnvifDriver(Driver[OnvifConfig]):
             await self._find_services()
         found = await media.profiles(self._client)
         sources = media.by_source(found)
-        self._picked, self._channels = {}, {}
+        by_token = {one.token: one for one in found}
+        known = {one.name: one.uri for streams in self._listed.values() for one in streams}
+        self._listed, self._channels = {}, {}
         for channel in self.device.channels:
             source = _source_of(channel, list(sources))
-            if channel.streams:
-                by_token = {one.token: one for one in found}
-                self._picked[channel.key] = {token: by_token.get(token) for token in channel.streams}
-            else:
-                self._picked[channel.key] = {one.token: one for one in sources.get(source or "", [])[:STREAMS]}
-            self._channels |= {token: channel.key for one in found if one.source == source for token in one.names}
-        wanted = [one for streams in self._picked.values() for one in streams.values() if one]
-        known, self._uris = self._uris, {}
-        for one in wanted:
-            self._uris[one.token] = known.get(one.token) or await media.stream_uri(
-                self._client, one, self.device.address
-            )
+            tokens = channel.streams or [one.token for one in sources.get(source or "", [])[:STREAMS]]
+            streams = []
+            for token in tokens:
+                profile = by_token.get(token)
+                if profile is None:
+                    streams.append(Stream(token, False, detail="the device has no such profile"))
+                    continue
+                uri = known.get(token) or await media.stream_uri(self._client, profile, self.device.address)
+                streams.append(Stream(token, True, uri))
+            self._listed[channel.key] = tuple(streams)
+            self._channels |= {name: channel.key for one in found if one.source == source for name in one.names}
 
     async def _streams(self) -> dict[str, tuple[Stream, ...]]:
-        """The streams of each channel, asked for over RTSP where the inventory says so."""
-        answers: dict[str, rtsp.Answer] = {}
-        if self.config.stream_check is not StreamCheck.NONE:
-            uris = [uri for uri in dict.fromkeys(self._uris.values()) if uri]
+        """The streams of each channel as listed, asked for over RTSP where the inventory says so."""
+        if self.config.stream_check is StreamCheck.NONE:
+            return self._listed
+        uris = list(dict.fromkeys(one.uri for streams in self._listed.values() for one in streams if one.uri))
+        now = self.io.clock.now().mono
+        if now < self._no_rtsp_until:
+            answers = dict.fromkeys(uris, rtsp.REFUSED)
+        else:
             method = self.config.stream_check.value.upper()
             told = await rtsp.check(uris, method, self.device.credentials, deadline=self.config.timeout / 2)
             answers = dict(zip(uris, told, strict=True))
+            if rtsp.REFUSED in told:
+                # Only RTSP, or has the password changed? The next poll asks ONVIF.
+                self._no_rtsp_until = now + REFRESH
+                self._client.authorised_at = None
         return {
-            key: tuple(self._stream(token, profile, answers) for token, profile in streams.items())
-            for key, streams in self._picked.items()
+            key: tuple(_proven(one, answers) if one.up else one for one in streams)
+            for key, streams in self._listed.items()
         }
-
-    def _stream(self, token: str, profile: Profile | None, answers: dict[str, rtsp.Answer]) -> Stream:
-        if profile is None:
-            return Stream(token, False, detail="the device has no such profile")
-        uri = self._uris.get(token, "")
-        if self.config.stream_check is StreamCheck.NONE:
-            return Stream(token, True, uri)
-        if uri not in answers:
-            return Stream(token, None, uri, "the device gives no RTSP address for it")
-        return Stream(token, answers[uri].up, uri, answers[uri].detail)
 
     # -- what it reports -----------------------------------------------------------------------------------------
 
@@ -180,6 +180,9 @@ class OnvifDriver(Driver[OnvifConfig]):
         if EVENTS not in self._client.paths:
             await self._find_services()
             self._client.assume_usual_paths()
+        if not self._channels:
+            # Events may come before the first poll; which channel they belong to is told by the profiles.
+            await self._read_profiles()
         async for one in self._notifications():
             if one is None:
                 yield DeviceEvent(EventKind.RESYNC)
@@ -188,12 +191,15 @@ class OnvifDriver(Driver[OnvifConfig]):
 
     async def _notifications(self) -> AsyncIterator[Notification | None]:
         mode, callbacks = self.config.events, self.io.callbacks
+        if mode is EventMode.OFF:
+            raise Unsupported("the inventory says events: off")
         if mode is EventMode.PUSH and callbacks is None:
             raise Unsupported("events: push needs bridge.callbacks in the inventory")
         if mode is not EventMode.PUSH:
             try:
                 async for one in self._subscriptions.pull():
                     yield one
+                return
             except Unsupported:
                 if mode is EventMode.PULL or callbacks is None:
                     raise
@@ -234,6 +240,13 @@ class OnvifDriver(Driver[OnvifConfig]):
     @classmethod
     def discover(cls, scope: Scope) -> AsyncIterator[Found]:
         return discovery.discover(scope)
+
+
+def _proven(stream: Stream, answers: Mapping[str, rtsp.Answer]) -> Stream:
+    """A listed stream with what RTSP said about it."""
+    if stream.uri not in answers:
+        return replace(stream, up=None, detail="the device gives no RTSP address for it")
+    return replace(stream, up=answers[stream.uri].up, detail=answers[stream.uri].detail)
 
 
 def _source_of(channel: Channel, sources: Sequence[str]) -> str | None:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from sys import intern
 from xml.sax.saxutils import escape
 
 from yarl import URL
 
-from bridge.errors import DeviceError, ProtocolError, Unsupported
+from bridge.errors import ProtocolError, Unsupported
 from drivers.onvif import wsdl
 from drivers.onvif.client import MEDIA, MEDIA2, OnvifClient
 from drivers.onvif.wsdl import Message
@@ -60,7 +61,7 @@ async def profiles(client: OnvifClient) -> list[Profile]:
                 return found
         except Unsupported:
             pass
-        except DeviceError:
+        except ProtocolError:
             if MEDIA not in client.paths:
                 raise
     return _media1(await client.call(MEDIA, wsdl.message("media", "GetProfiles")))
@@ -94,9 +95,9 @@ def _profile(one: Element, source: Element, encoder: Element | None, *, media2: 
     width, height = (xml.text(encoder, "Resolution", side) for side in ("Width", "Height"))
     known = width.isdecimal() and height.isdecimal() and len(width) < 6 and len(height) < 6
     return Profile(
-        token=one.get("token", "")[:128],
-        source=xml.text(source, "SourceToken")[:128],
-        configuration=source.get("token", "")[:128],
+        token=intern(one.get("token", "")[:128]),
+        source=intern(xml.text(source, "SourceToken")[:128]),
+        configuration=intern(source.get("token", "")[:128]),
         encoder=(encoder.get("token", "") if encoder is not None else "")[:128],
         pixels=int(width) * int(height) if known else 0,
         media2=media2,

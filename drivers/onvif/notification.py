@@ -26,31 +26,41 @@ class Notification:
     data: Mapping[str, str]
 
 
+_PARTS = ("NotificationMessage", "Topic", "Message", "SimpleItem")
+
+
 def notifications(reply: Element) -> Iterator[Notification]:
     """All notification messages of a PullMessagesResponse or a Notify."""
-    for count, one in enumerate(xml.children(reply, "NotificationMessage")):
-        if count >= MESSAGES_LIMIT:
-            return
-        topic = topics.bare(xml.text(one, "Topic"))
-        message = xml.child(one, "Message", "Message")
-        if message is None:
-            # Some firmware leaves the inner tt:Message out and puts its parts into the outer one.
-            message = xml.child(one, "Message")
-        if not topic or message is None:
-            continue
-        yield Notification(
-            topic,
-            message.get("PropertyOperation", ""),
-            soap.timestamp(message.get("UtcTime", "")),
-            {**_items(xml.child(message, "Source")), **_items(xml.child(message, "Key"))},
-            _items(xml.child(message, "Data")),
-        )
+    parts = xml.pick(reply, *_PARTS)
+    if parts and xml.local(parts[-1]) != "SimpleItem":
+        # Nearly every message ends with an item. Where none is found, prefixes may be undeclared in part.
+        parts = xml.pick_slowly(reply, *_PARTS)
+    count, topic, message = 0, "", None
+    source: dict[str, str] = {}
+    data: dict[str, str] = {}
+    for part in parts:
+        name = xml.local(part)
+        if name == "SimpleItem":
+            group = part.getparent()
+            items = data if group is not None and xml.local(group) == "Data" else source
+            if len(items) < ITEMS_LIMIT:
+                items[part.get("Name", "")[:64]] = part.get("Value", "")[:256]
+        elif name == "Message":
+            # The last one is the inner tt:Message; some firmware leaves that out and puts its parts into the outer one.
+            message = part
+        elif name == "Topic":
+            topic = topics.bare(part.text or "")
+        else:
+            if message is not None and topic:
+                yield _notification(topic, message, source, data)
+            count += 1
+            if count > MESSAGES_LIMIT:
+                return
+            topic, message, source, data = "", None, {}, {}
+    if message is not None and topic:
+        yield _notification(topic, message, source, data)
 
 
-def _items(group: Element | None) -> dict[str, str]:
-    items: dict[str, str] = {}
-    for item in xml.children(group, "SimpleItem"):
-        if len(items) >= ITEMS_LIMIT:
-            break
-        items[item.get("Name", "")[:64]] = item.get("Value", "")[:256]
-    return items
+def _notification(topic: str, message: Element, source: dict[str, str], data: dict[str, str]) -> Notification:
+    time = soap.timestamp(message.get("UtcTime", ""))
+    return Notification(topic, message.get("PropertyOperation", ""), time, source, data)

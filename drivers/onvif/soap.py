@@ -11,6 +11,7 @@ import hashlib
 import re
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from functools import lru_cache
 from xml.sax.saxutils import escape
 
 from lxml import etree
@@ -71,13 +72,19 @@ class SoapFault(ProtocolError):
         return not self.codes.isdisjoint(_GONE_CODES) or self.status == 400
 
 
+@lru_cache(maxsize=64)
+def utc(second: int) -> str:
+    """A second since the epoch as `2026-11-23T12:30:15Z`. Kept: cameras of one site ask in the same seconds."""
+    return datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
 def username_token(credentials: Credentials, created: float, nonce: bytes) -> bytes:
     """The Security header with a PasswordDigest. `created` is the device's time, seconds since the epoch.
 
     Second precision with `Z` and a nonce of 16 bytes: the one form that every known firmware takes (Hikvision
     refuses +00:00, others nanoseconds and long nonces).
     """
-    stamp = datetime.fromtimestamp(created, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    stamp = utc(int(created))
     digest = hashlib.sha1(  # noqa: S324 - the profile says SHA-1
         nonce + stamp.encode() + credentials.password.reveal().encode()
     ).digest()
@@ -178,17 +185,22 @@ def duration(text: str) -> float | None:
 def timestamp(text: str) -> float | None:
     """Seconds since the epoch of an xs:dateTime; UTC where it names no zone. None for what no calendar has
     (hour 25), but `2026-1-1T0:0:0Z` is read."""
-    match = _DATETIME.match(text.strip())
+    try:
+        # The well-formed majority, in a tenth of the time.
+        moment = datetime.fromisoformat(text)
+        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+    except ValueError:
+        match = _DATETIME.match(text.strip())
     if match is None:
         return None
     *parts, fraction, zone = match.groups()
     try:
-        moment = datetime(*(int(part) for part in parts), tzinfo=UTC).timestamp()  # type: ignore[misc,arg-type]
+        seconds = datetime(*(int(part) for part in parts), tzinfo=UTC).timestamp()  # type: ignore[misc,arg-type]
     except ValueError:
         return None
     if fraction:
-        moment += float(f"0.{fraction}")
+        seconds += float(f"0.{fraction}")
     if zone and zone.upper() != "Z":
         minutes = int(zone[1:3]) * 60 + int(zone[-2:])
-        moment -= (1 if zone[0] == "+" else -1) * minutes * 60
-    return moment
+        seconds -= (1 if zone[0] == "+" else -1) * minutes * 60
+    return seconds

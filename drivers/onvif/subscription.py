@@ -12,12 +12,11 @@ import json
 from collections.abc import AsyncIterator
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime
 
 from lxml import etree
 
 from bridge.driver import Callback, CallbackRequest, Callbacks, DriverIO
-from bridge.errors import DeviceError, ProtocolError, Unreachable, Unsupported
+from bridge.errors import AuthFailed, DeviceError, ProtocolError, Unsupported
 from bridge.model import Device
 from drivers.onvif import soap, wsdl
 from drivers.onvif.client import EVENTS, OnvifClient
@@ -32,8 +31,9 @@ PULLED_BELOW = 10.0  # the same where each pull extends it (Core 9.2: by at leas
 SHORTEST_TERM = 60  # some firmware takes nothing shorter
 PULL = 30  # seconds that the device may wait for something to report
 BATCH = 100  # messages a pull
-# After each message this long a pause in seconds: one device tells at most 500 a second, the rest waits in it.
-PACE = 0.002
+# What one device may tell: this many messages at once, and this many a second from there on. The rest waits in it.
+BURST = 2000.0
+PER_SECOND = 500.0
 # A device that answers an empty pull at once would be asked in a tight loop.
 IDLE_PAUSE = 1.0
 UNSUBSCRIBE_LIMIT = 2.0
@@ -43,7 +43,7 @@ _MEMORY = "subscription"
 
 
 class Gone(Exception):
-    """The device does not know the subscription any more: it rebooted, or forgot it."""
+    """The device does not know the subscription any more: it rebooted, or forgot it, or we let go of it."""
 
 
 @dataclass(slots=True)
@@ -57,13 +57,25 @@ class _Subscription:
 class Subscriptions:
     """The one subscription that a driver holds at a device, as a pull point or as a push consumer."""
 
-    __slots__ = ("_absolute", "_client", "_device", "_io", "_no_renew", "_pull", "_subscription")
+    __slots__ = (
+        "_absolute",
+        "_allowance",
+        "_client",
+        "_closed",
+        "_device",
+        "_io",
+        "_no_renew",
+        "_pull",
+        "_subscription",
+    )
 
     def __init__(self, client: OnvifClient, device: Device, io: DriverIO) -> None:
         self._client = client
         self._device = device
         self._io = io
         self._subscription: _Subscription | None = None
+        self._closed = False
+        self._allowance = BURST
         self._absolute = False  # relative times are misread: old Hikvision, Dahua, Bosch
         self._no_renew = False
         self._pull = PULL
@@ -71,9 +83,7 @@ class Subscriptions:
     async def pull(self) -> AsyncIterator[Notification | None]:
         """Notifications from a pull point, until something goes wrong. None marks each new subscription: what was
         known from events before it is hearsay. Raises Unsupported where the device has no pull points."""
-        while True:
-            await self._let_go()
-            await self._subscribe("CreatePullPointSubscription")
+        while await self._renewed("CreatePullPointSubscription"):
             yield None
             worked = False
             try:
@@ -84,13 +94,10 @@ class Subscriptions:
                         count += 1
                         yield one
                     worked = True
-                    if count:
-                        await self._io.clock.sleep(count * PACE)
-                    elif self._io.clock.now().mono - began < IDLE_PAUSE:
-                        await self._io.clock.sleep(IDLE_PAUSE)
+                    await self._pace(count, self._io.clock.now().mono - began)
                     await self._renew_in_time()
             except Gone as error:
-                if not worked:
+                if not worked and not self._closed:
                     # Made again at once, it would vanish again: the runner backs off, or the device goes down with us.
                     raise ProtocolError("its subscriptions vanish as soon as they are made") from error
 
@@ -108,9 +115,7 @@ class Subscriptions:
 
         callback = callbacks.register(self._device, receive)
         try:
-            while True:
-                await self._let_go()
-                await self._subscribe("Subscribe", callback)
+            while await self._renewed("Subscribe", callback):
                 yield None
                 with suppress(Gone):
                     while True:
@@ -126,9 +131,39 @@ class Subscriptions:
 
     async def close(self) -> None:
         """Unsubscribe what is ours, if the device answers soon enough; otherwise it expires by itself."""
-        await self._let_go()
+        self._closed = True
+        with suppress(DeviceError):
+            await self._let_go()
+
+    async def _pace(self, count: int, took: float) -> None:
+        """Keep one device from taking all of our time: one that floods us, or answers empty pulls at once."""
+        if not count:
+            if took < IDLE_PAUSE:
+                await self._io.clock.sleep(IDLE_PAUSE)
+            return
+        self._allowance = min(BURST, self._allowance + took * PER_SECOND) - count
+        if self._allowance < 0:
+            await self._io.clock.sleep(-self._allowance / PER_SECOND)
+            self._allowance = 0.0
 
     # -- making and keeping ------------------------------------------------------------------------------------
+
+    async def _renewed(self, operation: str, callback: Callback | None = None) -> bool:
+        """Have a new subscription in the place of the old one; False when there is to be none any more."""
+        if self._closed:
+            return False
+        await self._let_go()
+        await self._subscribe(operation, callback)
+        if self._closed:
+            await self._let_go()
+        return not self._closed
+
+    @property
+    def _held(self) -> _Subscription:
+        """The subscription. Raises Gone once it was let go of."""
+        if self._subscription is None:
+            raise Gone
+        return self._subscription
 
     async def _subscribe(self, operation: str, callback: Callback | None = None) -> None:
         self._subscription = None
@@ -172,7 +207,7 @@ class Subscriptions:
         if not self._absolute:
             return f"PT{TERM}S"
         end = self._io.clock.now().wall + (self._client.offset or 0.0) + TERM
-        return datetime.fromtimestamp(end, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        return soap.utc(int(end))
 
     def _granted(self, reply: Element) -> float | None:
         """Seconds granted, by the device's own two times; None where it does not tell."""
@@ -186,8 +221,7 @@ class Subscriptions:
         return until - now if 0 < until - now < 86400 else None
 
     async def _pull_once(self) -> Element:
-        held = self._subscription
-        assert held is not None
+        held = self._held
         left = held.until - self._io.clock.now().mono
         wait = max(1, min(self._pull, int(left / 2)))
         message = wsdl.message("pullpoint", "PullMessages", Timeout=f"PT{wait}S", MessageLimit=BATCH)
@@ -207,9 +241,8 @@ class Subscriptions:
 
     async def _renew_in_time(self) -> None:
         """Renew when the device's own word leaves too little; pulling alone keeps most subscriptions alive."""
-        assert self._subscription is not None
-        left = self._subscription.until - self._io.clock.now().mono
-        if left > (PULLED_BELOW if self._subscription.pulling_extends else RENEW_BELOW):
+        left = self._held.until - self._io.clock.now().mono
+        if left > (PULLED_BELOW if self._held.pulling_extends else RENEW_BELOW):
             return
         if self._no_renew:
             # Core 9.1.1: a pull keeps it alive. Only when that visibly fails is a new one made.
@@ -219,7 +252,6 @@ class Subscriptions:
         await self._renew()
 
     async def _renew(self) -> None:
-        assert self._subscription is not None
         try:
             reply = await self._ask(wsdl.message("subscription", "Renew", TerminationTime=self._term()))
         except Unsupported:
@@ -230,56 +262,67 @@ class Subscriptions:
                 raise Gone from fault
             self._no_renew = True
             return
-        self._subscription.until = self._io.clock.now().mono + (self._granted(reply) or TERM)
+        self._held.until = self._io.clock.now().mono + (self._granted(reply) or TERM)
 
     async def _ask(self, message: wsdl.Message, timeout: float | None = None) -> Element:
-        assert self._subscription is not None
+        held = self._held
         try:
             return await self._client.call(
                 EVENTS,
                 message,
-                path=self._subscription.path,
+                path=held.path,
                 addressed=True,
-                references=self._subscription.references,
+                references=held.references,
                 lane=LANE,
                 timeout=timeout,
             )
         except SoapFault:
             raise
         except ProtocolError as error:
-            # 400 or 404 without SOAP: what many give for a subscription that a reboot took.
-            if error.detail.startswith(("it answers 400", "it answers 404")):
+            if _is_gone(error):
                 raise Gone from error
             raise
 
     # -- letting go --------------------------------------------------------------------------------------------
 
     async def _remember(self) -> None:
-        assert self._subscription is not None
-        kept = {"path": self._subscription.path, "references": [r.decode() for r in self._subscription.references]}
+        kept = {"path": self._held.path, "references": [r.decode() for r in self._held.references]}
         await self._io.memory.put(_MEMORY, json.dumps(kept))
 
     async def _let_go(self) -> None:
-        """Unsubscribe what this driver, or an earlier life of it, holds on the device."""
-        self._subscription = None
-        kept = self._io.memory.get(_MEMORY)
-        if kept is None:
+        """Unsubscribe what this driver, or an earlier life of it, holds on the device. Raises AuthFailed: the
+        subscription is still there then, and the same credentials are not to be tried for a new one."""
+        held, self._subscription = self._subscription, None
+        if held is not None:
+            path, references = held.path, held.references
+        elif (kept := self._io.memory.get(_MEMORY)) is not None:
+            old = json.loads(kept)
+            path, references = old["path"], tuple(one.encode() for one in old["references"])
+        else:
             return
-        old = json.loads(kept)
-        with suppress(DeviceError):  # it does not know it any more: that is what we wanted
-            try:
-                await self._client.call(
-                    EVENTS,
-                    wsdl.message("subscription", "Unsubscribe"),
-                    path=old["path"],
-                    addressed=True,
-                    references=tuple(one.encode() for one in old["references"]),
-                    lane=LANE,
-                    timeout=UNSUBSCRIBE_LIMIT,
-                )
-            except Unreachable:
+        try:
+            await self._client.call(
+                EVENTS,
+                wsdl.message("subscription", "Unsubscribe"),
+                path=path,
+                addressed=True,
+                references=references,
+                lane=LANE,
+                timeout=UNSUBSCRIBE_LIMIT,
+            )
+        except AuthFailed:
+            raise
+        except (SoapFault, Unsupported):
+            pass  # it does not know it any more: that is what we wanted
+        except DeviceError as error:
+            if not _is_gone(error):
                 return  # it may still be there: keep the note, and try again next time
         await self._io.memory.put(_MEMORY, None)
+
+
+def _is_gone(error: DeviceError) -> bool:
+    """400 or 404 without SOAP: what many give for a subscription that a reboot took."""
+    return isinstance(error, ProtocolError) and error.detail.startswith(("it answers 400", "it answers 404"))
 
 
 def _notify(body: bytes) -> list[Notification]:

@@ -9,6 +9,7 @@ is passed on as a vendor event, never dropped.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import NamedTuple
 
 from bridge.model import EventKind
@@ -73,12 +74,14 @@ _ON = frozenset({"true", "1", "active", "on"})
 _OFF = frozenset({"false", "0", "inactive", "off"})
 
 
+@lru_cache(maxsize=1024)
 def bare(topic: str) -> str:
     """The topic without prefixes and white space, at most 256 characters."""
     parts = (part.rpartition(":")[2].strip() for part in topic.strip()[:512].split("/"))
     return "/".join(part for part in parts if part)[:256]
 
 
+@lru_cache(maxsize=1024)
 def meaning(topic: str) -> Meaning:
     """What a bare topic means, by its whole path or by the longest beginning of it that is known."""
     path = topic

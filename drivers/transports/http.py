@@ -11,6 +11,7 @@ import os
 import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 
 import aiohttp
 from multidict import CIMultiDictProxy
@@ -41,6 +42,11 @@ _once_more = AsyncRetrying(
 )
 
 
+@lru_cache(maxsize=256)
+def _timeout(deadline: float) -> aiohttp.ClientTimeout:
+    return aiohttp.ClientTimeout(total=deadline, sock_connect=min(CONNECT_LIMIT, deadline))
+
+
 async def exchange(
     session: aiohttp.ClientSession,
     method: str,
@@ -56,7 +62,7 @@ async def exchange(
 
     Raises Unreachable and ProtocolError. A reply of any HTTP status is a reply.
     """
-    timeout = aiohttp.ClientTimeout(total=deadline, sock_connect=min(CONNECT_LIMIT, deadline))
+    timeout = _timeout(deadline)
     try:
         try:
             return await _attempt(session, method, url, body, headers, timeout, limit, tls)
@@ -105,7 +111,8 @@ async def _attempt(
     except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError) as error:
         raise _Dropped from error
     except (aiohttp.ClientError, ValueError) as error:
-        raise ProtocolError(f"it does not speak HTTP: {type(error).__name__}") from error
+        # Not `from error`: aiohttp keeps the request's headers in it, and with them a password.
+        raise ProtocolError(f"it does not speak HTTP: {type(error).__name__}") from None
 
 
 async def _read(response: aiohttp.ClientResponse, limit: int) -> bytes:

@@ -21,10 +21,15 @@ _BODY_LIMIT = 64 << 10
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """`up` is None where the server is there and would not let us see: then nothing is proven."""
+    """`up` is None where the server is there and would not let us see: then nothing is proven. `refused`: it did not
+    take our credentials, and should not be offered them again soon."""
 
     up: bool | None
     detail: str = ""
+    refused: bool = False
+
+
+REFUSED = Answer(None, "RTSP refuses the credentials", refused=True)
 
 
 class _Broken(Exception):
@@ -34,12 +39,16 @@ class _Broken(Exception):
 async def check(uris: Sequence[str], method: str, credentials: Credentials | None, *, deadline: float) -> list[Answer]:
     """Ask for each of several streams of one device, on one connection as far as it lasts.
 
-    `method` is OPTIONS or DESCRIBE; `deadline` in seconds is for each stream. Never raises for what a device does.
+    `method` is OPTIONS, which goes without credentials, or DESCRIBE; `deadline` in seconds is for each stream. Never
+    raises for what a device does. Credentials that were refused for one stream are not tried for the others.
     """
     link: _Link | None = None
-    answers = []
+    answers: list[Answer] = []
     try:
         for uri in uris:
+            if REFUSED in answers:
+                answers.append(REFUSED)
+                continue
             url = URL(uri)
             where = (url.host or "", url.port or DEFAULT_PORT)
             try:
@@ -95,6 +104,8 @@ class _Link:
 
     async def ask(self, method: str, uri: str) -> Answer:
         status, reason, headers, body = await self._request(method, uri)
+        if method == "OPTIONS" and status in (401, 403):
+            return Answer(True)  # a server that refuses is a server that is there
         if status == 401 and self._credentials is not None and self._challenged(headers):
             status, reason, headers, body = await self._request(method, uri)
         if status == 200:
@@ -102,8 +113,7 @@ class _Link:
                 return Answer(False, "its description names no video")
             return Answer(True)
         if status in (401, 403):
-            # For OPTIONS a server that refuses is a server that is there.
-            return Answer(True if method == "OPTIONS" else None, "RTSP refuses the credentials")
+            return REFUSED
         return Answer(False, f"RTSP answers {status} {reason}".rstrip())
 
     def _challenged(self, headers: list[tuple[str, str]]) -> bool:

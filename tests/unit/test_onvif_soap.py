@@ -222,3 +222,15 @@ def test_notifications_with_undeclared_prefixes() -> None:
 def test_one_none_and_too_many_notifications() -> None:
     assert list(notifications(xml.parse(NOTIFY.format("").encode()))) == []
     assert len(list(notifications(xml.parse(NOTIFY.format(MESSAGE * 1200).encode())))) == 1000
+
+
+def test_a_message_with_some_prefixes_undeclared() -> None:
+    text = MESSAGE.replace("<wsnt:NotificationMessage>", '<wsnt:NotificationMessage xmlns:wsnt="urn:w">')
+    (one,) = notifications(xml.parse(NOTIFY.format(text).encode()))
+    assert (one.source, one.data) == ({"Source": "V1", "Obj": "7"}, {"State": "true"})
+
+
+def test_a_message_without_its_inner_part() -> None:
+    text = MESSAGE.replace("<tt:Message ", "<x ").replace("</tt:Message>", "</x>")
+    (one,) = notifications(xml.parse(NOTIFY.format(text).encode()))
+    assert (one.data, one.operation) == ({"State": "true"}, "")

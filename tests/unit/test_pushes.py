@@ -26,10 +26,8 @@ FIELDS: dict[str, Any] = {
     "can_change_archive_timetable": True,
     "name": "Camera",
 }
-TEXTS = {name: "Address" for name in ("pretty_name", "pretty_text", "short_address", "full_address")}
-PLUS = c.CameraPlus(
-    **resource.camera(resource.CameraFields(**FIELDS), CameraStatus.ACTIVE, "x").model_dump(), **TEXTS
-)
+TEXTS = dict.fromkeys(("pretty_name", "pretty_text", "short_address", "full_address"), "Address")
+PLUS = c.CameraPlus(**resource.camera(resource.CameraFields(**FIELDS), CameraStatus.ACTIVE, "x").model_dump(), **TEXTS)
 CAMERA = (
     '{"id":429,"group_id":556,"status":"active","type":"media_server_v2","start_at":"2022-12-31 18:42:54",'
     '"created_at":"2022-02-22 22:37:16","billing_id":null,%s"lat":null,"lng":null,"azimuth":null,'

@@ -58,7 +58,7 @@ class Scripted(Driver[NoConfig]):
     def __init__(self, device: Device, config: NoConfig, io: DriverIO) -> None:
         super().__init__(device, config, io)
         self.answer: Reading | BaseException = UP
-        self.identity = Identity("Acme", "C1", "1.0", "SN1")
+        self.identity = Identity("Acme", "C1", "1.0", "SN1", capabilities=self.capabilities)
         self.polls = self.probes = self.streams = self.closed = 0
         self.said: asyncio.Queue[DeviceEvent | BaseException] = asyncio.Queue()
 
@@ -313,6 +313,15 @@ async def test_a_device_without_events_is_asked_once(world: World) -> None:
     assert driver.streams == 1
 
 
+async def test_a_unit_whose_probe_finds_no_events_is_not_listened_to(world: World) -> None:
+    runner, driver = await world.add()
+    driver.identity = Identity("Acme", "C1", capabilities=frozenset({Capability.STREAMS}))
+    runner.start()
+    await until(lambda: driver.polls == 1)
+    await world.step(40, driver)
+    assert driver.streams == 0
+
+
 async def test_a_panel_without_an_address_is_not_set_up(world: World) -> None:
     runner, driver = await world.add("panel", Kind.INTERCOM, address="")
     runner.start()
@@ -368,7 +377,7 @@ async def test_another_device_behind_the_same_entry_is_noticed(
     runner, driver = await world.add()
     runner.start()
     await until(lambda: driver.streams == 1)
-    driver.identity = Identity("Acme", "C2", "1.0", "SN2")
+    driver.identity = Identity("Acme", "C2", "1.0", "SN2", capabilities=driver.capabilities)
     driver.said.put_nowait(DeviceEvent(EventKind.REBOOT))
     while driver.probes == 1:
         await world.step(1)

@@ -1,0 +1,284 @@
+"""What a simulated device is and knows: its traits, its media profiles, its clock. No I/O; the servers read it.
+
+Everything here outlives a reboot. What a reboot forgets (subscriptions, nonces) is in `events` and `auth`.
+"""
+
+from __future__ import annotations
+
+import itertools
+import random
+import uuid
+from collections.abc import Iterable
+from dataclasses import dataclass
+from urllib.parse import quote
+
+from bridge.clock import Clock, SystemClock
+from bridge.model import Kind
+from drivers.onvif.simulated import quirks as quirk_names
+from drivers.onvif.simulated.makes import MAKES
+from drivers.onvif.simulated.quirks import Quirk
+from drivers.onvif.simulated.times import format_datetime, format_unpadded
+
+MOTION_ALARM = "tns1:VideoSource/MotionAlarm"
+CELL_MOTION = "tns1:RuleEngine/CellMotionDetector/Motion"
+PRIVATE_ADDRESS = "192.168.1.88"
+# Where a clock without a battery starts: 2000-01-01.
+COLD_CLOCK = 946_684_800.0
+# POSIX 1003.1 time zones and what they come to, in seconds east of UTC.
+_ZONES = (("UTC0", 0), ("CET-1", 3600), ("MSK-3", 10_800), ("CST-8", 28_800), ("EST5", -18_000))
+# stream, width, height, frames a second, kbit/s
+_STREAMS = (("high", 2560, 1440, 25, 4096), ("low", 640, 360, 12, 512), ("third", 1280, 720, 15, 1024))
+# Stands in names where Quirk.INVALID_UTF8 puts a byte that is no UTF-8.
+STRAY = "\ue000"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Traits:
+    """What one simulated device is like. Durations in seconds."""
+
+    kind: Kind | None = None  # a camera, or a server when it has several channels
+    channels: int = 1  # video sources
+    profiles: int = 2  # streams of each channel: 1 to 3, high first
+    media2: bool = False
+    h265: bool = False  # the last profile of each channel is H.265, which Media1 cannot express
+    auth: str = "both"  # or "digest", "wsse", "none"
+    digest_algorithms: tuple[str, ...] = ("MD5",)  # in the order of preference; SHA-256 is the other one
+    nonce_lifetime: float = 300.0
+    wsse_window: float = 5.0  # how far Created may be from the device's clock
+    wsse_status: int = 400  # HTTP status of ter:NotAuthorized; 400 by Core, 401 on many devices
+    lockout_after: int = 0  # refused logins in a row until all are refused; 0: never
+    lockout_seconds: float = 30.0
+    max_pull_points: int = 4
+    max_notification_producers: int = 4
+    max_pull_timeout: float = 60.0
+    keepalive: float = 75.0  # idle connections are closed after that
+    motion_topics: tuple[str, ...] = (MOTION_ALARM,)
+    inputs: int = 1
+    relays: int = 1
+    reboot_seconds: float = 1.0  # how long SystemReboot takes
+    advertise: str | None = None  # host[:port] in XAddrs, when it is not where the device listens
+    rtsp_port: int = 0
+    quirks: Iterable[str] = ()  # names from `quirks.Quirk`
+    clock: Clock = SystemClock()
+
+    def __post_init__(self) -> None:
+        if self.auth not in ("both", "digest", "wsse", "none"):
+            raise ValueError(f"auth={self.auth!r}: it is both, digest, wsse or none")
+        if not 1 <= self.profiles <= len(_STREAMS):
+            raise ValueError(f"profiles={self.profiles}: a channel has 1 to {len(_STREAMS)}")
+        if not 1 <= self.channels <= 256:
+            raise ValueError(f"channels={self.channels}: a device has 1 to 256")
+        unknown = set(self.digest_algorithms) - {"MD5", "SHA-256"}
+        if unknown or not self.digest_algorithms:
+            raise ValueError(f"digest_algorithms={self.digest_algorithms!r}: MD5, SHA-256 or both")
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """One video source: the camera's sensor, or one channel of an NVR."""
+
+    token: str
+    config_token: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """One media profile and the stream it gives. Sizes in pixels, `bitrate` in kbit/s."""
+
+    token: str
+    name: str
+    source: Source
+    stream: str  # "high", "low", "third", or a name given later
+    encoder_token: str
+    encoding: str  # "H264" or "H265"
+    width: int
+    height: int
+    fps: int
+    bitrate: int
+    path: str  # of the RTSP URI, with its query
+
+
+class DeviceState:
+    """One device. `port` and `rtsp_port` are known once its sockets are bound."""
+
+    def __init__(self, name: str, address: str, username: str, password: str, seed: int, traits: Traits) -> None:
+        rng = random.Random(f"onvif device {seed}")
+        self.name = name
+        self.address = address
+        self.username = username
+        self.password = password
+        self.traits = traits
+        self.quirks = quirk_names.parse(traits.quirks)
+        self.kind = traits.kind or (Kind.SERVER if traits.channels > 1 else Kind.CAMERA)
+        self.port = 0
+        self.rtsp_port = 0
+        self.make = rng.choice(MAKES)
+        self.model = rng.choice(self.make.models)
+        self.serial = f"{rng.randrange(16**10):010X}"
+        self.mac = "02:" + ":".join(f"{rng.randrange(256):02x}" for _ in range(5))  # locally administered
+        self.uuid = uuid.UUID(int=rng.getrandbits(128), version=4)
+        self.timezone, self.utc_offset = rng.choice(_ZONES)
+        self.ntp_server = "pool.ntp.org"
+        self.stray = STRAY if Quirk.INVALID_UTF8 in self.quirks else ""
+        self.inputs = tuple(f"DigitInput_{n + 1}" for n in range(traits.inputs))
+        self.relays = tuple(f"RelayOutput_{n + 1}" for n in range(traits.relays))
+        self.sources = tuple(self._source(index) for index in range(traits.channels))
+        self.profiles: dict[str, Profile] = {}
+        for source in self.sources:
+            for k, stream in enumerate(_STREAMS[: traits.profiles]):
+                last = k == traits.profiles - 1
+                self._add_profile(source, k, *stream, encoding="H265" if traits.h265 and last else "H264")
+        self._next_profile = itertools.count(traits.profiles)
+        self.lost: dict[str, str] = {}  # profile token -> how its stream fails
+        self.skew = 0.0  # seconds that the fault CLOCK_SKEW puts on top
+        self._offset = 0.0
+        self.booted_at = self.now()
+        self._replies: dict[str, bytes] = {}
+
+    def _source(self, index: int) -> Source:
+        names = {"n": index + 1, "i": index}
+        return Source(
+            token=self.make.source.format(**names),
+            config_token=self.make.source_configuration.format(**names),
+            name=f"VideoSource{index + 1}{self.stray}",
+        )
+
+    def _add_profile(
+        self, source: Source, k: int, stream: str, width: int, height: int, fps: int, bitrate: int, *, encoding: str
+    ) -> Profile:
+        i = self.sources.index(source)
+        names = {"n": i + 1, "i": i, "k": k, "kk": k + 1, "stream": stream, "encoding": encoding.lower()}
+        profile = Profile(
+            token=self.make.profile.format(**names),
+            name=self.make.profile_name.format(**names) + self.stray,
+            source=source,
+            stream=stream,
+            encoder_token=self.make.encoder.format(**names),
+            encoding=encoding,
+            width=width,
+            height=height,
+            fps=fps,
+            bitrate=bitrate,
+            path=self.make.stream_path.format(**names),
+        )
+        self.profiles[profile.token] = profile
+        return profile
+
+    @property
+    def max_pull_points(self) -> int:
+        return 2 if Quirk.FEW_SLOTS in self.quirks else self.traits.max_pull_points
+
+    # --- addresses
+
+    @property
+    def realm(self) -> str:
+        return self.make.realm.format(serial=self.serial)
+
+    @property
+    def origin(self) -> str:
+        """Scheme, host and port that the device says of itself; a client must know better with some quirks."""
+        if self.traits.advertise:
+            return f"http://{self.traits.advertise}"
+        if Quirk.PRIVATE_XADDR in self.quirks:
+            return f"http://{PRIVATE_ADDRESS}"
+        if Quirk.WRONG_PORT_XADDR in self.quirks:
+            return f"http://{self.address}:8899"
+        return f"http://{self.address}:{self.port}"
+
+    def xaddr(self, prefix: str) -> str:
+        return self.origin + self.make.paths[prefix]
+
+    def stream_uri(self, profile: Profile) -> str:
+        host = self.address
+        if self.traits.advertise:
+            host = self.traits.advertise.partition(":")[0]
+        elif Quirk.PRIVATE_XADDR in self.quirks:
+            host = PRIVATE_ADDRESS
+        return f"rtsp://{host}:{self.rtsp_port}{profile.path}"
+
+    @property
+    def scopes(self) -> tuple[str, ...]:
+        """Scopes as URIs, URL-encoded (Core, "Scope parameters")."""
+        types = {Kind.SERVER: "Network_Video_Storage", Kind.INTERCOM: "door_station"}
+        parts = (
+            f"type/{types.get(self.kind, 'video_encoder')}",
+            "Profile/Streaming",
+            *(("Profile/T",) if self.traits.media2 else ()),
+            f"hardware/{quote(self.model, safe='')}",
+            f"name/{quote(self.name, safe='')}",
+            "location/country/none",
+        )
+        return tuple(f"onvif://www.onvif.org/{part}" for part in parts)
+
+    # --- the clock
+
+    def now(self) -> float:
+        """Seconds since the epoch by the device's own clock."""
+        return self.traits.clock.now().wall + self._offset + self.skew
+
+    def mono(self) -> float:
+        """Seconds that only go forward, for everything that expires."""
+        return self.traits.clock.now().mono
+
+    def set_clock(self, offset: float) -> None:
+        """Put the clock that many seconds ahead of true time."""
+        self._offset = offset
+
+    def boot(self) -> None:
+        if Quirk.CLOCK_WRONG_AFTER_REBOOT in self.quirks:
+            self._offset = COLD_CLOCK - self.traits.clock.now().wall
+        self.booted_at = self.now()
+
+    def stamp(self, epoch: float) -> str:
+        """A dateTime as this device writes it in events."""
+        return (format_unpadded if Quirk.BAD_DATETIME in self.quirks else format_datetime)(epoch)
+
+    # --- finding things
+
+    def source(self, channel: int | str) -> Source:
+        """A source by its number from 0, or by its token. ValueError when there is none."""
+        for index, source in enumerate(self.sources):
+            if channel in (index, source.token, source.config_token):
+                return source
+        raise ValueError(f"no channel {channel!r}: this device has 0 to {len(self.sources) - 1}")
+
+    def profiles_of(self, *, stream: str | None = None, channel: int | str | None = None) -> list[Profile]:
+        """The profiles of a channel, of a stream by name ("high", "low") or token, or of both. ValueError for none."""
+        source = None if channel is None else self.source(channel)
+        found = [
+            profile
+            for profile in self.profiles.values()
+            if source in (None, profile.source) and stream in (None, profile.stream, profile.token)
+        ]
+        if not found:
+            raise ValueError(f"no stream {stream!r}: this device has {', '.join(self.profiles)}")
+        return found
+
+    def by_path(self, path: str) -> Profile | None:
+        return next((profile for profile in self.profiles.values() if profile.path == path), None)
+
+    # --- changes
+
+    def add_profile(self, name: str, channel: int | str = 0) -> Profile:
+        """One more profile of a channel, as an operator makes one."""
+        source = self.source(channel)
+        profile = self._add_profile(source, next(self._next_profile), name, 1280, 720, 15, 1024, encoding="H264")
+        self.changed()
+        return profile
+
+    def remove_profile(self, token: str) -> Profile:
+        profile = self.profiles.pop(self.profiles_of(stream=token)[0].token)
+        self.changed()
+        return profile
+
+    def kept(self, name: str) -> bytes | None:
+        """A reply written before, of an operation whose reply depends on nothing but this state."""
+        return self._replies.get(name)
+
+    def keep(self, name: str, reply: bytes) -> None:
+        self._replies[name] = reply
+
+    def changed(self) -> None:
+        """Something that replies tell of has changed: they are written anew. Every write operation calls this."""
+        self._replies.clear()
