@@ -132,10 +132,14 @@ class Runner:
             await self._advance(lambda state: device.not_set_up(state, self.device, clock.now()))
             return
         await clock.sleep(self._around.random.uniform(0.0, spread))
+        # Everybody was asked soon after the start; the second round is spread over the whole period.
+        share = self._around.random.uniform(0.1, 1.0)
         while True:
             began = clock.now().mono
             self._poll_now.clear()
             wait, outcome = await self._poll()
+            if outcome == "ok":
+                wait, share = wait * share, 1.0
             metrics.polls.labels(driver, outcome).inc()
             metrics.poll_seconds.labels(driver).observe(clock.now().mono - began)
             self._expire_alarms()
@@ -266,8 +270,10 @@ class Runner:
             await self._events_are_hearsay()
         elif event.kind is EventKind.SIGNAL_LOSS and event.active is not None and event.channel is not None:
             channel, lost = event.channel, event.active
+            known = self.state.cameras.get(channel)
             await self._advance(lambda state: device.signal(state, self.device, channel, lost, now))
-            self._poll_now.set()
+            if known is not None and known.signal_lost != lost:
+                self._poll_now.set()
         elif event.kind is EventKind.REBOOT and not event.initial:
             self._identified = False
             self._poll_now.set()

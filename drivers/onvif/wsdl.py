@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import logging
+import threading
 from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -123,7 +124,12 @@ def message(service: str, operation: str, **arguments: str | int | bool) -> Mess
     return fresh(service, operation, **arguments)
 
 
+_parsing = threading.Lock()
+
+
 def warm_up() -> None:
     """Parse what every camera needs. Takes a fraction of a second of CPU: call it in a thread."""
-    for service in ("devicemgmt", "media", "events", "pullpoint", "subscription", "notification"):
-        _binding(service)
+    # Many drivers open at the same time: one parses, the others find it done.
+    with _parsing:
+        for service in ("devicemgmt", "media", "events", "pullpoint", "subscription", "notification"):
+            _binding(service)
