@@ -71,7 +71,7 @@ async def _demo(folder: Path, cameras: int, seconds: float | None, push_lines: b
         site.add("onvif", kind=Kind.INTERCOM)
     async with site:
         config = folder / "config.yaml"
-        config.write_text(json.dumps(_inventory(site.inventory(), await _free(PORT))))  # JSON is YAML
+        config.write_text(json.dumps(inventory(site.inventory(), await _free(PORT))))  # JSON is YAML
         service = Service(load(config))
         await service.start()
         scenario = None
@@ -96,29 +96,33 @@ async def _demo(folder: Path, cameras: int, seconds: float | None, push_lines: b
             await service.stop()
 
 
-def _inventory(site: dict[str, Any], port: int) -> dict[str, Any]:
-    """Real devices are watched more patiently; here something should be seen within seconds."""
+def inventory(site: dict[str, Any], port: int) -> dict[str, Any]:
+    """A complete inventory for a simulated site. Real devices are watched more patiently; here something should be
+    seen within seconds."""
     import secrets
 
+    sink = {
+        "name": "demo",
+        "type": "pusher_server",
+        "key": KEY,
+        "secret": secrets.token_hex(16),
+        # The last one is for clients that take the whole websocket URL for its base.
+        "path_prefixes": ["", "/pusher", "/ws", f"/app/{KEY}"],
+    }
+    defaults: dict[str, Any] = {
+        "watch": {"poll": "3s", "offline_failures": 2, "offline_after": "4s"},
+        "onvif": {"stream_check": "describe", "timeout": 3},
+    }
+    devices = site["devices"]
+    if len({json.dumps(device["credentials"]) for device in devices}) == 1:
+        defaults["credentials"] = devices[0]["credentials"]
+        devices = [{key: value for key, value in device.items() if key != "credentials"} for device in devices]
     return {
-        "bridge": {"name": "demo", "data": "data", "http": {"listen": f"127.0.0.1:{port}"}},
-        "delivery": {
-            "sinks": [
-                {
-                    "name": "demo",
-                    "type": "pusher_server",
-                    "key": KEY,
-                    "secret": secrets.token_hex(16),
-                    # The last one is for clients that take the whole websocket URL for its base.
-                    "path_prefixes": ["", "/pusher", "/ws", f"/app/{KEY}"],
-                }
-            ]
-        },
-        "defaults": {
-            "watch": {"poll": 3, "offline_failures": 2, "offline_after": 4},
-            "onvif": {"stream_check": "describe", "timeout": 3},
-        },
-        **site,
+        "bridge": {"name": "demo", "http": {"listen": f"127.0.0.1:{port}"}},
+        "delivery": {"sinks": [sink]},
+        "defaults": defaults,
+        "sites": site["sites"],
+        "devices": devices,
     }
 
 

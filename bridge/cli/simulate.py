@@ -56,6 +56,10 @@ async def _simulate(site: SimulatedSite, port: int, scenario: bool, inventory: P
     import signal
     from contextlib import suppress
 
+    import yaml
+
+    from bridge.cli.demo import PORT
+    from bridge.cli.demo import inventory as complete
     from bridge.clock import SystemClock
     from bridge.testing.site_control import SiteControl
 
@@ -67,7 +71,8 @@ async def _simulate(site: SimulatedSite, port: int, scenario: bool, inventory: P
         await control.start(port=port)
         try:
             if inventory is not None:
-                await asyncio.to_thread(inventory.write_text, site.inventory_yaml())
+                text = yaml.safe_dump(complete(site.inventory(), PORT), sort_keys=False, allow_unicode=True)
+                await asyncio.to_thread(inventory.write_text, text)
             if as_json:
                 print_json({"control": control.url, "devices": len(site.members)})
             else:

@@ -13,6 +13,7 @@ import threading
 import time
 import urllib.request
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +37,7 @@ class Process:
             text=True,
             env={**os.environ, "COLUMNS": "200", **(environ or {})},
             cwd=cwd,
+            start_new_session=True,  # what is started by what we start gets our signals, too
         )
         self.out: list[str] = []
         self.err: list[str] = []
@@ -78,7 +80,7 @@ class Process:
         return "\n".join([*self.out[-15:], *self.err[-15:]])
 
     def signal(self, number: signal.Signals) -> None:
-        self.child.send_signal(number)
+        os.killpg(self.child.pid, number)
 
     def wait(self, limit: float = 20.0) -> int:
         code = self.child.wait(limit)
@@ -90,8 +92,8 @@ class Process:
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self.child.poll() is None:
-            self.child.kill()
+        with suppress(ProcessLookupError):
+            os.killpg(self.child.pid, signal.SIGKILL)
         self.wait()
 
 
