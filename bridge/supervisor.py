@@ -11,7 +11,7 @@ import aiohttp
 import structlog
 
 from bridge import registry
-from bridge.driver import Callbacks, DriverIO
+from bridge.driver import AnyDriver, Callbacks, Driver, DriverIO
 from bridge.model import Device
 from bridge.runner import Runner, Surroundings
 from bridge.state.reachability import Reach
@@ -111,7 +111,9 @@ class Supervisor:
             memory=_Memory(self._around.store, device.id, memory),
             callbacks=self._callbacks,
         )
-        driver = registry.load(device.driver)(device, device.config, io)
+        # A panel that is not set up yet has no address, and no driver to talk to it.
+        family: type[AnyDriver] = registry.load(device.driver) if device.address else Driver
+        driver = family(device, device.config, io)
         return Runner(device, driver, self._around, kept.restore(device, known))
 
     async def _stop(self, runners: Sequence[Runner]) -> None:

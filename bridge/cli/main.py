@@ -5,7 +5,7 @@ from __future__ import annotations
 import typer
 
 from bridge import __version__
-from bridge.cli import check, demo, devices, discover, drivers, run, simulate, tokens
+from bridge.cli import check, demo, devices, discover, drivers, explain, run, simulate, tokens
 
 EPILOG = """
 Exit codes: 0 all is well, 1 it did not work (the text says why), 2 the command line is wrong,
@@ -27,6 +27,7 @@ app.command()(run.run)
 app.command()(demo.demo)
 app.command()(simulate.simulate)
 app.command()(check.check)
+app.command()(explain.explain)
 app.command()(discover.discover)
 app.command()(discover.probe)
 app.command()(devices.devices)

@@ -32,7 +32,11 @@ class Inventory:
             "delivery": {
                 "sinks": [{"name": "local", "type": "pusher_server", "key": "k", "secret": "env:PUSHER_SECRET"}]
             },
-            "defaults": {"watch": {"poll": 1, "offline_failures": 2, "offline_after": 2}, "onvif": {"timeout": 2}},
+            "defaults": {
+                "credentials": self.data["defaults"]["credentials"],
+                "watch": {"poll": 1, "offline_failures": 2, "offline_after": 2},
+                "onvif": {"timeout": 2},
+            },
         }
         self.write()
 

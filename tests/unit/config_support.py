@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from textwrap import dedent
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 import pytest
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
@@ -43,13 +43,23 @@ class BoxConfig(BaseModel):
     def _not_thirteen(cls, value: object) -> object:
         if value == 13:
             raise ValueError("13 brings bad luck")
+        if value == 14:
+            raise KeyError(value)
         return value
 
     @model_validator(mode="after")
     def _fast_needs_a_gap(self) -> BoxConfig:
         if self.mode == "slow" and not self.gap:
-            raise ValueError(f"slow needs a gap; logins are {[account.login for account in self.accounts]}")
+            tokens = [account.token.reveal() for account in self.accounts if account.token]
+            raise ValueError(f"slow needs a gap; tokens are {tokens}")
         return self
+
+    @model_validator(mode="before")
+    @classmethod
+    def _talks_too_much(cls, data: Any) -> Any:
+        if isinstance(data, dict) and data.get("port") == 666:
+            raise ValueError(f"not with {data.get('accounts')}")
+        return data
 
 
 class BoxDriver(Driver[BoxConfig]):

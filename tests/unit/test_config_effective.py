@@ -121,6 +121,7 @@ def test_marks_are_those_of_values_or_of_the_keys_of_blocks() -> None:
 EXPLAINED = """\
 defaults:
   driver: box
+  name: Somebody
   credentials: {username: admin, password: env:P}
   watch: {poll: 10s, retry_cap: 5s}
   panel: {community: env:P}
@@ -144,11 +145,12 @@ def test_explain(tmp_path: Path) -> None:
         shown(leaf.path): (leaf.value, leaf.place and (leaf.place.origin, leaf.place.mark.line))
         for leaf in explain(path, "a", environ={"P": "pass"})
     }
-    assert told["watch.poll"] == ("20s", ("site", 7))
+    assert told["watch.poll"] == ("20s", ("site", 8))
+    assert told["name"] == ("Somebody", ("defaults", 3))
     assert told["driver"] == ("box", ("defaults", 2))
-    assert told["credentials.username"] == ("admin", ("defaults", 3))
-    assert told["credentials.password"] == ("***", ("device", 13))
-    assert told["box.mode"] == ("slow", ("device", 15))
+    assert told["credentials.username"] == ("admin", ("defaults", 4))
+    assert told["credentials.password"] == ("***", ("device", 14))
+    assert told["box.mode"] == ("slow", ("device", 16))
     assert told["box.port"] == (80, None)
     assert told["watch.alarm_max"] == (60.0, None)
     assert told["watch.retry_cap"] == (60.0, None)

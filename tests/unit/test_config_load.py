@@ -228,7 +228,7 @@ def test_null_in_bridge_and_delivery() -> None:
 
 
 def test_a_fingerprint_changes_with_anything_that_matters_and_nothing_else() -> None:
-    base = "name: n\nvms: {id: 1}\nbox: {port: 9}\ncredentials: {username: u, password: env:P}"
+    base = "name: n\nvms: {id: 1, name: v}\nbox: {port: 9}\ncredentials: {username: u, password: env:P}"
     environ = ENV | {"P": "one"}
 
     def of(text: str, environ: dict[str, str] = environ) -> str:
@@ -237,9 +237,10 @@ def test_a_fingerprint_changes_with_anything_that_matters_and_nothing_else() -> 
     same = of(base)
     assert of(base + "\n# a comment\nwatch: {poll: 30}") == same
     assert of(base, environ | {"OTHER": "x"}) == same
+    assert of(base.replace("id: 1, name: v", "name: v, id: 1")) == same
     for other in (
         base.replace("name: n", "name: m"),
-        base.replace("id: 1", "id: 2"),
+        base.replace("id: 1,", "id: 2,"),
         base.replace("port: 9", "port: 8"),
         base.replace("username: u", "username: v"),
         base + "\nwatch: {poll: 31s}",
@@ -394,6 +395,11 @@ devices:
     assert found.startswith("config.yaml:8:5: devices[1].box: slow needs a gap")
 
 
+def test_the_id_of_a_site_is_not_that_of_a_device() -> None:
+    text = "sites: [{id: s, name: S}]\ngroups: [{id: g}]\ndevices:\n- {driver: box, address: h, site: s, group: g}\n"
+    assert errors(text)[0].startswith("config.yaml:4:3: devices[0].id: is missing")
+
+
 @pytest.mark.parametrize(
     ("line", "path", "what"),
     [
@@ -402,6 +408,7 @@ devices:
         ("box: {mode: fats}", "box.mode", "is none of the words that can stand here; write fast or slow"),
         ("box: {size: [1]}", "box.size", "must be a whole number, without quotes, or must be text"),
         ("box: {size: 13}", "box.size", "13 brings bad luck"),
+        ("box: {size: 14}", "box", "cannot be checked: the check itself fails with KeyError"),
         ("box: {gap: -1}", "box.gap", "must be a duration"),
         ("box: {accounts: [{login: a}, {logn: b}]}", "box.accounts[1].login", "is missing"),
         ("box: {accounts: [{login: a, limt: 5}]}", "box.accounts[0]", "unknown key"),
@@ -583,6 +590,14 @@ def test_blocks_of_other_drivers_are_checked_in_layers_and_do_not_apply() -> Non
     (found,) = errors(good.replace("panel: {}", "panel: {communty: x}"), ENV)
     assert "defaults.panel: unknown key" in found
     assert "defaults.box.port" in errors(good.replace("panel: {}", "box: {port: x}"), ENV)[0]
+
+
+def test_a_layer_may_be_incomplete() -> None:
+    text = f"""{HEAD}
+defaults: {{driver: box, credentials: {{username: u}}, box: {{mode: slow, gap: 0}}}}
+devices: [{{id: a, address: h, vms: {{id: 1}}, credentials: {{password: env:S}}, box: {{gap: 1}}}}]
+"""
+    assert problems(text, ENV) == []
 
 
 def test_a_layer_that_nobody_uses_is_checked_too() -> None:

@@ -62,12 +62,13 @@ def test_a_systemd_credential(tmp_path: Path) -> None:
     assert references.cautions("cred:cam") == ()
 
 
-def test_each_reference_is_looked_up_once() -> None:
-    environ = {"P": "one"}
-    references = References(FILE, environ)
-    first = references.resolve("env:P")
-    environ["P"] = "two"
-    assert references.resolve("env:P") is first
+def test_each_reference_is_looked_up_once(tmp_path: Path) -> None:
+    path = tmp_path / "secret"
+    path.write_text("one")
+    references = References(tmp_path, {})
+    first = references.resolve("file:secret")
+    path.unlink()
+    assert references.resolve("file:secret") is first
     assert references.resolved == {Secret("one")}
 
 
@@ -199,22 +200,25 @@ def test_a_password_that_lost_its_key_is_not_repeated_even_if_it_looks_like_one_
     assert any("devices[0].credentials: unknown key" in one for one in found)
     assert "hunter" not in "".join(found)
     assert 'did you mean "password"?' in errors(text.replace("hunter", "pasword: x"), ENV)[1]
+    assert "hunter" not in "".join(errors(text.replace("hunter", "hunter: 1, hunter: 2")))
     sink = "delivery: {sinks: [{name: a, type: pusher_server, key: k, hunter}]}"
     assert "hunter" not in "".join(errors(sink))
 
 
 def test_a_drivers_own_words_are_masked() -> None:
-    text = f"{HEAD}devices: [{{id: a, driver: box, address: h, vms: {{id: 1}}, box: %s}}]"
-    block = f"{{mode: slow, gap: 0, accounts: [{{login: env-{CANARY}, token: {CANARY}}}]}}"
-    (found,) = errors(text % block, ENV)
-    assert found.endswith("devices[0].box: slow needs a gap; logins are ['env-***']")
+    text = f"{HEAD}devices: [{{id: a, driver: box, address: h, vms: {{id: 1}}, box: {{accounts: [{{%s}}], %s}}}}]"
+    (found,) = errors(text % ("login: x, token: env:P", "mode: slow, gap: 0"), ENV | {"P": CANARY})
+    assert found.endswith("devices[0].box: slow needs a gap; tokens are ['***']")
+    (found,) = errors(text % (f"login: x, token: {CANARY}", "port: 666"), ENV)
+    assert found.endswith("devices[0].box: not with [{'login': 'x', 'token': '***'}]")
 
 
 def test_nothing_of_a_loaded_inventory_prints_a_secret() -> None:
     inventory = read(login(CANARY), ENV | {"S": f"{CANARY}2"})
     assert CANARY not in repr(inventory) + str(inventory) + inventory.digest
     for model in (inventory.bridge, inventory.delivery):
-        assert CANARY not in repr(model) + str(model.model_dump())
+        assert CANARY not in repr(model) + str(model.model_dump()) + model.model_dump_json()
+    assert '"secret":"***"' in inventory.delivery.model_dump_json()
     with pytest.raises(TypeError):
         pickle.dumps(copy.copy(inventory.devices[0]))
 

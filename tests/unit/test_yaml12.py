@@ -342,6 +342,7 @@ def test_maps_and_lists_are_no_keys() -> None:
 def test_byte_order_mark() -> None:
     root = yaml12.load(b"\xef\xbb\xbfa: {b: 1}").root
     assert root["a"].key_mark("b") == (1, 5)
+    assert "tab" in error("\ufeffa:\n\tb: 1").what
 
 
 def test_not_utf8_has_a_place() -> None:

@@ -1,0 +1,294 @@
+"""What an inventory may say: one model for each of its blocks.
+
+The blocks of drivers are theirs: `registry.load(name).Config`. The `vms:` block is `CameraFields` or `IntercomFields`
+of `bridge.pushes.resource`, by the kind of the device. Descriptions are what editors show, through the JSON Schema.
+"""
+
+from __future__ import annotations
+
+import socket
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from bridge.config.types import (
+    Address,
+    Batch,
+    Duration,
+    ExistingFile,
+    FilePath,
+    Id,
+    Listen,
+    ListenAddress,
+    SecretValue,
+    Size,
+    SocketKey,
+    Url,
+)
+from bridge.model import Kind
+
+Port = Annotated[int, Field(strict=True, ge=1, le=65535)]
+Count = Annotated[int, Field(strict=True, ge=1)]
+Text = Annotated[str, Field(min_length=1, max_length=200)]
+PushName = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9_.-]+$")]
+
+
+class Block(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+
+class Log(Block):
+    """What the bridge writes about itself, to its standard error."""
+
+    level: Literal["debug", "info", "warning", "error"] = Field("info", description="the least that is written")
+    format: Literal["auto", "json", "text"] = Field(
+        "auto", description="text for people, json for machines; auto is text on a terminal"
+    )
+
+
+class Tls(Block):
+    """HTTPS instead of HTTP."""
+
+    certificate: ExistingFile = Field(
+        description="file with the certificate and its chain, PEM", examples=["/etc/device-bridge/tls.crt"]
+    )
+    key: ExistingFile = Field(description="file with its private key, PEM", examples=["/etc/device-bridge/tls.key"])
+
+
+class Http(Block):
+    """The listener for people, for the VMS's clients and for monitoring."""
+
+    listen: ListenAddress = Field(
+        Listen("127.0.0.1", 8080),
+        description="where to listen, host:port; port 0 takes a free one",
+        examples=["127.0.0.1:8080", "0.0.0.0:8080", "[::1]:8080"],
+    )
+    url: Url | None = Field(
+        None,
+        description="how people and clients reach it, when that is not the address it listens on (a reverse proxy)",
+        examples=["https://bridge.example.net"],
+    )
+    tls: Tls | None = Field(None, description="serve HTTPS with this certificate")
+
+
+class Callbacks(Block):
+    """The listener for devices that call the bridge. Not listening when the block is absent."""
+
+    listen: ListenAddress = Field(
+        description="where to listen, host:port; port 0 takes a free one", examples=["0.0.0.0:8090"]
+    )
+    url: Url | None = Field(
+        None,
+        description="how devices reach it; needed when it listens on all interfaces",
+        examples=["http://192.0.2.5:8090"],
+    )
+
+
+class Bridge(Block):
+    """The bridge itself."""
+
+    name: Text = Field(default_factory=socket.gethostname, description="its name in logs and pages; the host name")
+    data: FilePath = Field(
+        Path("device-bridge-data"),
+        description="directory of the state and the outbox",
+        examples=["./data"],
+        validate_default=True,
+    )
+    locale: str = Field(
+        "en",
+        pattern=r"^[a-z]{2,3}(-[A-Za-z]{2,8})?$",
+        description="language of the words in pushes",
+        examples=["en", "ru"],
+    )
+    labels: dict[str, str] = Field(
+        default_factory=dict,
+        description="own words in front of the built-in ones",
+        examples=[{"intercom.status.active": "Works"}],
+    )
+    log: Log = Field(Log(), description="what it writes about itself")
+    http: Http = Field(Http(), description="the listener for people, clients and monitoring")
+    callbacks: Callbacks | None = Field(None, description="the listener for devices that call the bridge")
+
+
+class Outbox(Block):
+    """Pushes wait here until every sink has them. A bound that is reached drops the oldest, and counts them."""
+
+    max_rows: Count = Field(200_000, description="pushes kept at most")
+    max_age: Annotated[Duration, Field(gt=0)] = Field(14 * 86400.0, description="longest wait for a sink that is away")
+    history: Duration = Field(3600.0, description="how long delivered pushes stay to be looked at")
+
+
+class PusherServer(Block):
+    """The bridge as a Pusher Channels server: clients connect to it on `bridge.http`."""
+
+    type: Literal["pusher_server"] = Field(description="what kind of sink this is")
+    name: Id = Field(description="its name in logs, metrics and commands", examples=["local"])
+    app_id: PushName = Field("device-bridge", description="id of the Pusher application")
+    key: PushName = Field(description="public key of the application; stands in the URL that clients open")
+    secret: SecretValue = Field(description="secret of the application; signs what clients may hear")
+    path_prefixes: tuple[Annotated[str, Field(pattern=r"^(/[A-Za-z0-9_.-]+)*$")], ...] = Field(
+        ("", "/pusher", "/ws"), min_length=1, description="what may stand before /app/KEY in the URL"
+    )
+    activity_timeout: Annotated[Duration, Field(ge=1, le=3600, multiple_of=1)] = Field(
+        30.0, description="silence after which a client asks whether the bridge is still there; whole seconds"
+    )
+    max_connections: Count = Field(5000, description="clients at the same time")
+    buffer: Annotated[Size, Field(ge=16_384)] = Field(
+        1_000_000, description="unread pushes kept for one client; one that falls further behind is disconnected"
+    )
+    socket_key: SocketKey = Field(
+        "page", description='the "socket" key of a push: page sends it where the contract shows it'
+    )
+
+
+class SinkTls(Block):
+    """How the server's certificate is checked."""
+
+    verify: bool = Field(True, description="refuse a certificate that is not valid for the host")
+    ca: ExistingFile | None = Field(
+        None, description="file with the certificates to trust instead of the system's, PEM", examples=["./vms-ca.pem"]
+    )
+
+
+class PusherHttp(Block):
+    """A server with the Pusher HTTP API: push1st, soketi, Reverb, Pusher itself."""
+
+    type: Literal["pusher_http"] = Field(description="what kind of sink this is")
+    name: Id = Field(description="its name in logs, metrics and commands", examples=["vms"])
+    url: Url = Field(description="where the server's API is, without /apps", examples=["http://192.0.2.2:6002"])
+    app_id: PushName = Field(description="id of the Pusher application there")
+    key: PushName = Field(description="key of that application")
+    secret: SecretValue = Field(description="secret of that application; signs each request")
+    batch: Batch = Field(
+        "auto",
+        description="pushes in one request: auto tries batches and does without where there are none, off, or 1 to 10",
+    )
+    max_payload: Annotated[Size, Field(ge=1000)] = Field(10_000, description="longest push the server takes, bytes")
+    timeout: Annotated[Duration, Field(gt=0, le=300)] = Field(10.0, description="longest wait for an answer")
+    socket_key: SocketKey = Field(
+        "page", description='the "socket" key of a push: page sends it where the contract shows it'
+    )
+    tls: SinkTls = Field(SinkTls(), description="how the server's certificate is checked")
+
+
+Sink = PusherServer | PusherHttp
+SINKS: dict[str, type[PusherServer] | type[PusherHttp]] = {"pusher_server": PusherServer, "pusher_http": PusherHttp}
+
+
+class Delivery(Block):
+    """Where pushes go."""
+
+    channel_prefix: str = Field(
+        "private-", pattern=r"^[A-Za-z0-9_=@,.;-]{0,64}$", description="what goes before every channel name"
+    )
+    outbox: Outbox = Field(Outbox(), description="the bounds of what waits")
+    sinks: tuple[Annotated[Sink, Field(discriminator="type")], ...] = Field(
+        (), description="the places where pushes go; each gets all of them"
+    )
+
+
+class LoginBlock(Block):
+    """How to log in to a device."""
+
+    username: Text = Field(description="user name on the device", examples=["admin"])
+    password: SecretValue = Field(description="its password: env:NAME, file:PATH or cred:NAME")
+
+
+class Watch(Block):
+    """How a device is watched."""
+
+    poll: Annotated[Duration, Field(gt=0, le=86400)] = Field(30.0, description="time between two polls")
+    offline_failures: Annotated[int, Field(strict=True, ge=1, le=1000)] = Field(
+        3, description="failures in a row before a device counts as offline"
+    )
+    offline_after: Duration = Field(30.0, description="silence before a device counts as offline; both must be reached")
+    retry_cap: Annotated[Duration, Field(gt=0)] = Field(60.0, description="longest pause between two tries")
+    auth_retry: Annotated[Duration, Field(gt=0)] = Field(
+        600.0, description="pause after a refused password; devices lock accounts"
+    )
+    flap_damping: bool = Field(True, description="hold back a device that goes on and off all the time")
+    alarm_max: Annotated[Duration, Field(gt=0)] = Field(
+        60.0, description="an alarm that the device never ends is ended after this time"
+    )
+
+
+class ChannelEntry(Block):
+    """One camera behind an NVR or a media server."""
+
+    key: Id | None = Field(None, description="its name here; its source, or its number in the list, if not given")
+    source: Text | None = Field(
+        None, description="what the device calls it: a video source token, a stream name", examples=["VideoSource_1"]
+    )
+    name: Text | None = Field(None, description="its name for people; goes into its vms block")
+    streams: tuple[Text, ...] = Field(
+        (),
+        description="the streams to watch, high first; the driver picks if not given",
+        examples=[["Profile_1", "Profile_2"]],
+    )
+    vms: dict[str, Any] = Field(default_factory=dict, description="what the VMS knows of it")
+
+
+class DeviceFields(Block):
+    """What a device, or anything it inherits from, can say. The block of its driver comes on top."""
+
+    driver: Text | None = Field(None, description="the driver that speaks its protocol", examples=["onvif"])
+    kind: Kind | None = Field(
+        None, description="what it is to the VMS; the driver's only kind, or camera, if not given"
+    )
+    enabled: bool = Field(True, description="false leaves it out")
+    credentials: LoginBlock | None = Field(None, description="how to log in")
+    watch: Watch = Field(Watch(), description="how it is watched")
+    vms: dict[str, Any] = Field(default_factory=dict, description="what the VMS knows of it, fields as in pushes")
+    streams: tuple[Text, ...] = Field(
+        (),
+        description="the streams to watch, high first; the driver picks if not given",
+        examples=[["Profile_1", "Profile_2"]],
+    )
+    channels: tuple[ChannelEntry, ...] = Field((), description="the cameras behind it (NVR, media server)")
+
+
+class Defaults(DeviceFields):
+    """What holds for every device that says nothing else."""
+
+    name: Text | None = Field(None, description="the name of devices that have none")
+    site: Id | None = Field(None, description="the site of devices that name none")
+    group: Id | None = Field(None, description="the group of devices that name none")
+
+
+class SiteEntry(DeviceFields):
+    """A place; its fields hold for its devices."""
+
+    id: Id = Field(description="what devices call it", examples=["house-12"])
+    name: Text | None = Field(None, description="its name for people")
+    group: Id | None = Field(None, description="the group of its devices that name none")
+
+
+class GroupEntry(DeviceFields):
+    """Devices that have something in common; its fields hold for them, before those of the site."""
+
+    id: Id = Field(description="what devices call it", examples=["hikvision"])
+    name: Text | None = Field(None, description="the name of devices that have none")
+
+
+class DeviceEntry(DeviceFields):
+    """One device."""
+
+    id: Id = Field(description="its name for the bridge; never changes", examples=["cam-1"])
+    name: Text | None = Field(None, description="its name for people; its id if not given")
+    address: Address | None = Field(
+        None, description="IP address or host name; an intercom without one is not set up yet", examples=["192.0.2.10"]
+    )
+    site: Id | None = Field(None, description="the site it is on")
+    group: Id | None = Field(None, description="the group it belongs to")
+
+
+class Root(Block):
+    """The whole inventory."""
+
+    bridge: Bridge = Field(default_factory=Bridge, description="the bridge itself")
+    delivery: Delivery = Field(Delivery(), description="where pushes go")
+    defaults: Defaults = Field(Defaults(), description="what holds for every device that says nothing else")
+    sites: tuple[SiteEntry, ...] = Field((), description="places; what they say holds for their devices")
+    groups: tuple[GroupEntry, ...] = Field((), description="kinds of devices; what they say holds for theirs")
+    devices: tuple[DeviceEntry, ...] = Field((), description="the devices")

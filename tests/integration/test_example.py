@@ -1,0 +1,84 @@
+"""config.example.yaml, run against simulated devices: every device in it answers and is told to the VMS."""
+
+from __future__ import annotations
+
+import json
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bridge.config import yaml12
+from bridge.config.load import load
+from bridge.model import Kind
+from bridge.service import Service
+from bridge.state.reachability import Reach
+from drivers.onvif.simulator import OnvifSimulator
+from tests.support import until
+
+EXAMPLE = Path(__file__).parents[2] / "config.example.yaml"
+PASSWORD = "s3cret-pass"
+# What each device of the example is in reality.
+KINDS: dict[str, dict[str, Any]] = {
+    "cam-1": {},
+    "cam-2": {},
+    "nvr-1": {"channels": 2},
+    "panel-1": {"kind": Kind.INTERCOM, "username": "operator"},
+}
+
+
+@pytest.fixture(autouse=True)
+def _secrets(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("CAM_PASSWORD", "NVR_PASSWORD", "PANEL_PASSWORD"):
+        monkeypatch.setenv(name, PASSWORD)
+    monkeypatch.setenv("PUSHER_SECRET", "pusher-secret")
+    monkeypatch.setenv("VMS_PUSH_SECRET", "vms-secret")
+
+
+def on_this_machine(simulators: dict[str, OnvifSimulator], folder: Path) -> Path:
+    """The example with the addresses, ports and tokens of simulated devices; everything else as it stands."""
+    example: dict[str, Any] = json.loads(json.dumps(yaml12.load(EXAMPLE.read_bytes()).root))
+    example["bridge"] |= {"data": str(folder / "data"), "http": {"listen": "127.0.0.1:0"}}
+    example["bridge"]["callbacks"] = {"listen": "127.0.0.1:0"}
+    for device in example["devices"]:
+        if (simulator := simulators.get(device["id"])) is None:
+            continue
+        device["address"] = "127.0.0.1"
+        device.setdefault("onvif", {})["port"] = simulator.port
+        tokens = list(simulator.state.profiles)
+        sources = list(dict.fromkeys(one.source.token for one in simulator.state.profiles.values()))
+        if "streams" in device:
+            device["streams"] = tokens[:2]
+        for channel, source in zip(device.get("channels", []), sources, strict=False):
+            channel["source"] = source
+            if "streams" in channel:
+                channel["streams"] = [
+                    one.token for one in simulator.state.profiles.values() if one.source.token == source
+                ]
+    config = folder / "config.yaml"
+    config.write_text(json.dumps(example))  # JSON is YAML
+    return config
+
+
+async def test_the_example_runs(tmp_path: Path) -> None:
+    async with AsyncExitStack() as stack:
+        simulators = {}
+        for name, traits in KINDS.items():
+            simulators[name] = OnvifSimulator(name, password=PASSWORD, **traits)
+            await simulators[name].start()
+            stack.push_async_callback(simulators[name].stop)
+        bridge = Service(load(on_this_machine(simulators, tmp_path)))
+        await bridge.start()
+        stack.push_async_callback(bridge.stop)
+        runners = bridge.supervisor.runners
+        assert set(runners) == {*KINDS, "panel-2"}
+        reached = [runners[name] for name in KINDS]
+        await until(lambda: all(one.state.reach.reach is Reach.ONLINE and one.state.facts for one in reached), 20)
+        assert [one.state.health.detail for one in reached] == ["", "", "", ""]
+        await until(lambda: bridge.store.last_seq >= 6, 10)
+        rows = [json.loads(row.body)["data"]["data"] for row in await bridge.store.outbox_after(0, 100)]
+        told = {(row.get("camera") or row)["id"]: (row.get("camera") or row)["status"] for row in rows}
+        assert told == {429: "active", 430: "active", 431: "active", 432: "active", 17: "active", 18: "empty"}
+        own_words = [row["status_pretty"] for row in rows if row.get("id") == 17]
+        assert own_words == ["Works"]
