@@ -25,7 +25,7 @@ log = structlog.get_logger("delivery")
 
 
 class TryAgain(Exception):
-    """Nothing of the batch is known to be delivered; `sent` of it is, where the sink knows.
+    """Nothing of the batch is known to be delivered.
 
     `unknown` says that the server may have taken it all the same: the answer got lost. `after` is the server's own
     word on when to come back, in seconds.
@@ -37,6 +37,14 @@ class TryAgain(Exception):
         self.unknown = unknown
 
 
+class TrySmaller(Exception):
+    """Nothing of the batch was delivered and nothing is wrong with the sink: its `batch` is smaller now.
+
+    How a sink finds the one push for which a server refuses a whole batch, without sending any of the others twice:
+    each answer is noted in the store before the next request is made.
+    """
+
+
 Refused = Sequence[tuple[OutboxRow, str]]
 
 
@@ -44,7 +52,7 @@ class Sink(Protocol):
     """One place where pushes go."""
 
     name: str
-    batch: int  # how many rows one `send` takes at most
+    batch: int  # how many rows one `send` takes at most; looked at before each
     confirms: bool  # whether the other side confirms, so that an outcome can be unknown
 
     async def open(self) -> None: ...
@@ -55,7 +63,7 @@ class Sink(Protocol):
 
     async def send(self, rows: Sequence[OutboxRow]) -> Refused:
         """Deliver rows, in order. Returns those that the other side will never take, with reasons for people.
-        Raises TryAgain when the batch must be sent again."""
+        Raises TryAgain when the batch must be sent again, TrySmaller when it must be sent in smaller parts."""
         ...
 
     async def check(self) -> str:
@@ -105,13 +113,16 @@ class Pump:
                     unknown_until = 0 if rows[-1].seq >= unknown_until else unknown_until
                 try:
                     refused = await self.sink.send(rows)
-                except TryAgain as error:
+                except TrySmaller:
+                    continue
+                except Exception as error:
                     failures += 1
-                    self._failed(error, failures)
-                    if error.unknown:
+                    failure = error if isinstance(error, TryAgain) else self._bug(error)
+                    self._failed(failure)
+                    if failure.unknown:
                         unknown_until = rows[-1].seq
                     wait = backoff.delay(failures, self._random, first=RETRY_FIRST, cap=RETRY_CAP)
-                    await self._clock.sleep(max(wait, error.after or 0.0))
+                    await self._clock.sleep(max(wait, failure.after or 0.0))
                     # The outbox may have reached its bound meanwhile and have moved our cursor.
                     await self._join()
                     continue
@@ -161,7 +172,14 @@ class Pump:
         self.cursor = rows[-1].seq
         await self._kept(partial(self._store.acknowledge, self.sink.name, self.cursor, refused))
 
-    def _failed(self, error: TryAgain, failures: int) -> None:
+    def _bug(self, error: Exception) -> TryAgain:
+        """A sink that raises what it should not: its pushes stay, and the others go on."""
+        failure = TryAgain(f"a bug in the sink: {error!r}", unknown=self.sink.confirms)
+        if self.failing != str(failure):
+            log.error("bug in a sink", sink=self.sink.name, exc_info=error)
+        return failure
+
+    def _failed(self, error: TryAgain) -> None:
         self._failures.inc()
         if not self.failing:
             log.warning("sink fails; pushes wait in the outbox", sink=self.sink.name, reason=str(error))
