@@ -6,11 +6,12 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test bench check soak fuzz lock clean
+.PHONY: help demo test slow bench check soak fuzz lock clean
 
 help:
 	@echo "make demo    run a simulated site and the bridge on it"
 	@echo "make test    run all tests"
+	@echo "make slow    run the tests against peers that are large to install"
 	@echo "make check   lint and types"
 	@echo "make bench   run all benchmarks and write docs/benchmarks.md"
 	@echo "make soak    watch a simulated site of faults for 30 minutes"
@@ -23,6 +24,9 @@ demo: $(VENV)/run.ok
 
 test: $(VENV)/dev.ok check
 	@$(BIN)/python -m pytest $(ARGS)
+
+slow: $(VENV)/dev.ok
+	@$(BIN)/python -m pytest -m slow $(ARGS)
 
 check: $(VENV)/dev.ok
 	@$(BIN)/ruff check .

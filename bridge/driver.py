@@ -186,7 +186,8 @@ class Driver(Generic[C]):
         raise NotImplementedError
 
     def events(self) -> AsyncIterator[DeviceEvent]:
-        """Yield what the device reports. When it ends or raises, the runner starts it again, backing off."""
+        """Yield what the device reports; may be called before the first poll(). When it ends or raises, the runner
+        starts it again, backing off."""
         raise NotImplementedError
 
     @classmethod

@@ -47,6 +47,14 @@ class Mode(Enum):
     WSSE = "ws-usernametoken"
 
 
+class NoSoap(ProtocolError):
+    """An answer that tells by its HTTP status what it has to tell."""
+
+    def __init__(self, reply: Reply, what: str) -> None:
+        super().__init__(f"it answers {reply.status} {what}", reply.body)
+        self.status = reply.status
+
+
 @cache
 def _insecure_tls() -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
@@ -105,6 +113,10 @@ class OnvifClient:
             return None
         return url.raw_path_qs if url.raw_path.startswith("/") else None
 
+    def _url(self, where: str) -> URL:
+        # Joined as text: `//elsewhere/x` is a path at this device, and to URL.join another host.
+        return URL(f"{self._origin}{where}", encoded=True)
+
     def path(self, service: str) -> str:
         """Where a service is. Raises Unsupported when the device has not got it."""
         if service in self.paths:
@@ -145,8 +157,7 @@ class OnvifClient:
         where = path if path is not None else self.path(service)
         head = b""
         if addressed:
-            to = str(self._origin.join(URL(where, encoded=True)))
-            head = soap.addressing(message.action, to, str(uuid.uuid4()), references)
+            head = soap.addressing(message.action, str(self._url(where)), str(uuid.uuid4()), references)
         reply = await self._send(where, message, head, self.mode, lane, timeout)
         refusal = self._refusal(reply)
         if refusal is not None and await self._another_way(reply, lane):
@@ -156,7 +167,7 @@ class OnvifClient:
             self.authorised_at = None
             # The next call begins anew, and sends the refused credentials once, not twice.
             self._digests.pop(lane, None)
-            raise AuthFailed(f"it refuses the credentials: {refusal}")
+            raise _refused(refusal)
         element = self._read(reply)
         self.authorised_at = self._io.clock.now().mono
         return element
@@ -164,7 +175,7 @@ class OnvifClient:
     async def _send(
         self, where: str, message: Message, head: bytes, mode: Mode | None, lane: str, timeout: float | None
     ) -> Reply:
-        url = self._origin.join(URL(where, encoded=True))
+        url = self._url(where)
         headers = {"Content-Type": f'application/soap+xml; charset=utf-8; action="{message.action}"'}
         security = b""
         if mode is Mode.WSSE and self._credentials is not None:
@@ -184,33 +195,39 @@ class OnvifClient:
 
     def _read(self, reply: Reply) -> Element:
         if not reply.body:
-            raise ProtocolError(f"it answers {reply.status} without a body")
+            raise NoSoap(reply, "without a body")
         try:
             element = soap.reply(reply.body, reply.status)
         except SoapFault as fault:
             if fault.is_unsupported:
                 raise Unsupported(fault.detail) from fault
             raise
+        except ProtocolError as error:
+            if reply.status >= 400:
+                raise NoSoap(reply, f"and {error.detail}") from error
+            raise
         if reply.status >= 400:
-            raise ProtocolError(f"it answers {reply.status}", reply.body)
+            raise NoSoap(reply, "with what is no fault")
         return element
 
     def _refusal(self, reply: Reply) -> str | None:
         """Why the credentials (or their absence) were refused; None when they were not."""
-        if reply.status in (401, 403):
-            return f"HTTP {reply.status}"
+        refused = f"HTTP {reply.status}" if reply.status in (401, 403) else None
         if reply.status < 400 and b"Fault" not in reply.body:
             return None
         try:
             soap.reply(reply.body, reply.status)
         except SoapFault as fault:
-            return (fault.reason or "NotAuthorized") if fault.is_auth else None
+            return (fault.reason or refused or "NotAuthorized") if fault.is_auth else None
         except ProtocolError:
-            return None
-        return None
+            pass
+        return refused
 
-    async def _another_way(self, reply: Reply, lane: str) -> bool:
-        """After a refusal: is there something to send differently, once? Decided by status and challenge alone."""
+    async def _another_way(self, reply: Reply, lane: str, *, for_clock: bool = False) -> bool:
+        """After a refusal: is there something to send differently, once? Decided by status and challenge alone.
+
+        `for_clock`: it was GetSystemDateAndTime that was refused, so only the refusal itself can tell the time.
+        """
         if self._credentials is None:
             raise AuthFailed("it asks for a password: give its credentials in the inventory")
         offered = challenges(reply.headers.getall("WWW-Authenticate", []))
@@ -224,15 +241,14 @@ class OnvifClient:
             return not tried or digest.stale or self.authorised_at is not None
         if self._config.auth == "digest":
             return False
-        if self.mode is not Mode.WSSE:
-            self.mode = Mode.WSSE
-            if self.offset is None:
-                await self.measure_clock()
-            return True
-        # The token was refused: after a reboot the device's clock may have jumped, and with it what is "now".
-        before_offset = self.offset
-        await self.measure_clock()
-        return abs((self.offset or 0.0) - (before_offset or 0.0)) > _CLOCK_MOVED
+        before_offset, had_token = self.offset, self.mode is Mode.WSSE
+        self.mode = Mode.WSSE
+        if for_clock:
+            self._take_date(reply)
+        elif had_token or self.offset is None:
+            await self.measure_clock()
+        # A token was refused: after a reboot the device's clock may have jumped, and with it what is "now".
+        return not had_token or abs((self.offset or 0.0) - (before_offset or 0.0)) > _CLOCK_MOVED
 
     # -- the clock ---------------------------------------------------------------------------------------------
 
@@ -245,27 +261,39 @@ class OnvifClient:
         message = wsdl.message("devicemgmt", "GetSystemDateAndTime")
         where = self.path(DEVICE)
         reply = await self._send(where, message, b"", self.mode if self._clock_needs_auth else None, "", None)
-        if self._refusal(reply) is not None and not self._clock_needs_auth and self._credentials is not None:
+        refusal = self._refusal(reply)
+        if refusal is not None and not self._clock_needs_auth:
             self._clock_needs_auth = True
-            if self.mode is Mode.UNKNOWN:
-                digest = Digest(self._credentials)
-                if digest.accept(challenges(reply.headers.getall("WWW-Authenticate", []))):
-                    self._digests[""] = digest
-                    self.mode = Mode.DIGEST
-                else:
-                    self.mode = Mode.WSSE
+            if self.mode is not Mode.UNKNOWN:
+                reply = await self._send(where, message, b"", self.mode, "", None)
+                refusal = self._refusal(reply)
+        if refusal is not None and await self._another_way(reply, "", for_clock=True):
             reply = await self._send(where, message, b"", self.mode, "", None)
-        if (refusal := self._refusal(reply)) is not None:
-            raise AuthFailed(f"it refuses the credentials: {refusal}")
-        element = self._read(reply)
-        told = device_time(element)
-        if told is None and "Date" in reply.headers:
-            try:
-                told = parsedate_to_datetime(reply.headers["Date"]).timestamp()
-            except (ValueError, OverflowError):
-                told = None
-        if told is not None:
+            refusal = self._refusal(reply)
+        if refusal is not None:
+            self._digests.pop("", None)
+            raise _refused(refusal)
+        told = device_time(self._read(reply))
+        if told is None:
+            self._take_date(reply)
+        else:
             self.offset = told - self._io.clock.now().wall
+
+    def _take_date(self, reply: Reply) -> None:
+        """Take the device's time from the HTTP header, where there is one."""
+        try:
+            told = parsedate_to_datetime(reply.headers.get("Date", ""))
+            seconds = (told if told.tzinfo else told.replace(tzinfo=UTC)).timestamp()
+        except (ValueError, OverflowError):
+            return
+        self.offset = seconds - self._io.clock.now().wall
+
+
+def _refused(refusal: str) -> AuthFailed:
+    return AuthFailed(
+        f"it refuses the credentials ({refusal}): many devices have a list of ONVIF users apart from those of their "
+        "web page, in which this one has to be"
+    )
 
 
 _PARTS = ("Year", "Month", "Day", "Hour", "Minute", "Second")
@@ -277,7 +305,8 @@ def device_time(element: Element) -> float | None:
         return _fields(told)
     for told in xml.pick(element, "LocalDateTime"):
         local = _fields(told)
-        return None if local is None else local + posix_offset(xml.text(element, "TimeZone", "TZ"))
+        zone = next((one.text or "" for one in xml.descendants(element, "TZ")), "")
+        return None if local is None else local + posix_offset(zone.strip())
     return None
 
 

@@ -10,7 +10,9 @@ from __future__ import annotations
 import asyncio
 import socket
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
+from contextlib import suppress
+from ipaddress import IPv4Address
 from urllib.parse import unquote
 
 from yarl import URL
@@ -24,6 +26,7 @@ from drivers.transports.xml import Element
 GROUP, PORT = "239.255.255.250", 3702
 DATAGRAM_LIMIT = 65_536
 FOUND_LIMIT = 10_000
+RESOLVE_LIMIT = 2.0  # seconds for the name of a target
 # A lost datagram is lost: ask again, and late in the window for devices that were busy.
 _ASK_AT = (0.0, 0.25, 0.6)
 
@@ -65,19 +68,22 @@ async def discover(scope: Scope) -> AsyncIterator[Found]:
             transport, _ = await loop.create_datagram_endpoint(lambda: listener, sock=_socket(interface))
             transports.append(transport)
         deadline = loop.time() + scope.seconds
-        asking = [loop.call_at(loop.time() + after, _ask, transports, scope) for after in _ASK_AT]
-        seen: set[str] = set()
+        targets = await _resolved(scope.targets) if scope.targets else [(GROUP, PORT)]
+        asking = [loop.call_at(loop.time() + after, _ask, transports, targets) for after in _ASK_AT]
+        seen: set[object] = set()
         try:
-            while len(seen) < FOUND_LIMIT and (left := deadline - loop.time()) > 0:
+            while len(seen) < 2 * FOUND_LIMIT and (left := deadline - loop.time()) > 0:
                 try:
                     async with asyncio.timeout(left):
                         data, sender = await listener.answers.get()
                 except TimeoutError:
                     return
                 for one in matches(data, sender):
-                    if one.endpoint not in seen:
-                        seen.add(one.endpoint)
+                    # Some make up a new endpoint for each answer.
+                    names = {one.endpoint, (one.address, one.port, one.extra.get("path"))}
+                    if seen.isdisjoint(names):
                         yield one
+                    seen |= names
         finally:
             for handle in asking:
                 handle.cancel()
@@ -100,8 +106,7 @@ def _socket(interface: str) -> socket.socket:
     return sock
 
 
-def _ask(transports: list[asyncio.DatagramTransport], scope: Scope) -> None:
-    targets = [_target(one) for one in scope.targets] or [(GROUP, PORT)]
+def _ask(transports: list[asyncio.DatagramTransport], targets: list[tuple[str, int]]) -> None:
     for transport in transports:
         for types in _TYPES:
             probe = _PROBE.format(message_id=uuid.uuid4(), types=types).encode()
@@ -109,9 +114,28 @@ def _ask(transports: list[asyncio.DatagramTransport], scope: Scope) -> None:
                 transport.sendto(probe, target)
 
 
-def _target(text: str) -> tuple[str, int]:
-    host, _, port = text.partition(":")
-    return host, int(port) if port.isdecimal() else PORT
+async def _resolved(targets: Sequence[str]) -> list[tuple[str, int]]:
+    """IPv4 addresses and ports of HOST or HOST:PORT; what has none, or is not resolved in time, is left out.
+
+    Raises OSError when nothing is left.
+    """
+
+    async def resolve(text: str) -> tuple[str, int]:
+        host, _, port = text.partition(":")
+        number = int(port) if port.isdecimal() and len(port) < 6 else PORT
+        if not host or number > 65_535:
+            raise ValueError(text)
+        with suppress(ValueError):
+            return str(IPv4Address(host)), number
+        async with asyncio.timeout(RESOLVE_LIMIT):
+            found = await asyncio.get_running_loop().getaddrinfo(host, number, family=socket.AF_INET)
+        return str(found[0][4][0]), number
+
+    answers = await asyncio.gather(*map(resolve, targets), return_exceptions=True)
+    usable = [one for one in answers if isinstance(one, tuple)]
+    if not usable:
+        raise OSError(f"no IPv4 address for {', '.join(targets)}")
+    return usable
 
 
 def matches(data: bytes, sender: str) -> list[Found]:
@@ -131,7 +155,7 @@ def _device(match: Element, sender: str) -> Found | None:
     # Printers and Windows machines speak WS-Discovery too.
     if not onvif and "NetworkVideo" not in types and "Device" not in types:
         return None
-    named = {key.lower(): value[:128] for key, _, value in (one.partition("/") for one in onvif) if value}
+    named = {key.lower(): _line(value) for key, _, value in (one.partition("/") for one in onvif) if value}
     port, path = _where(xml.text(match, "XAddrs").split(), sender)
     extra = {"path": path} if path not in ("", "/onvif/device_service") else {}
     return Found(
@@ -146,8 +170,14 @@ def _device(match: Element, sender: str) -> Found | None:
     )
 
 
+def _line(text: str) -> str:
+    """What it says of itself ends up on terminals: one line, and no control characters."""
+    return " ".join("".join(c if c.isprintable() else " " for c in text[:512]).split())[:128]
+
+
 def _where(xaddrs: list[str], sender: str) -> tuple[int, str]:
-    """Port and path of the device service: of the address that the answer came from, or else of the first one."""
+    """Port and path of the device service: of the address that the answer came from, or else of the first one,
+    IPv4 before IPv6, because it answered over IPv4."""
     urls = []
     for text in xaddrs[:16]:
         try:
@@ -156,6 +186,6 @@ def _where(xaddrs: list[str], sender: str) -> tuple[int, str]:
             continue
         if url.scheme in ("http", "https") and url.host:
             urls.append(url)
-    for url in [*(one for one in urls if one.host == sender), *urls]:
+    for url in sorted(urls, key=lambda one: (one.host != sender, ":" in (one.host or ""))):
         return url.port or 80, url.raw_path
     return 80, ""

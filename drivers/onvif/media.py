@@ -88,6 +88,9 @@ def _media2(reply: Element) -> list[Profile]:
 
 
 def _limited(reply: Element) -> list[Element]:
+    if xml.local(reply) == "Body":
+        # 200 and nothing in it: not a device without profiles, but one that ignores what it was asked.
+        raise ProtocolError("it ignores GetProfiles: its answer is an empty envelope")
     return [one for one in xml.children(reply, "Profiles") if one.get("token")][:PROFILES_LIMIT]
 
 

@@ -32,8 +32,9 @@ _PARTS = ("NotificationMessage", "Topic", "Message", "SimpleItem")
 def notifications(reply: Element) -> Iterator[Notification]:
     """All notification messages of a PullMessagesResponse or a Notify."""
     parts = xml.pick(reply, *_PARTS)
-    if parts and xml.local(parts[-1]) != "SimpleItem":
-        # Nearly every message ends with an item. Where none is found, prefixes may be undeclared in part.
+    if parts and (xml.local(parts[0]), xml.local(parts[-1])) != ("NotificationMessage", "SimpleItem"):
+        # Messages begin with themselves, and nearly all end with an item. Otherwise prefixes may be undeclared in
+        # part: there is firmware that declares tt: and not wsnt:.
         parts = xml.pick_slowly(reply, *_PARTS)
     count, topic, message = 0, "", None
     source: dict[str, str] = {}

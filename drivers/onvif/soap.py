@@ -35,6 +35,8 @@ _AUTH_CODES = frozenset(
     {"NotAuthorized", "FailedAuthentication", "InvalidSecurity", "InvalidSecurityToken", "FailedCheck"}
 )
 _UNSUPPORTED_CODES = frozenset({"ActionNotSupported", "OptionalActionNotImplemented", "UnknownAction"})
+# No slot is free (WS-BaseNotification 1.3, 4.2).
+_FULL_CODES = frozenset({"SubscribeCreationFailedFault"})
 _GONE_CODES = frozenset({"ResourceUnknownFault", "ResourceUnknown", "ResourceUnavailableFault", "InvalidTokenVal"})
 _DURATION = re.compile(
     r"(-)?P(?:(\d{1,6})Y)?(?:(\d{1,6})M)?(?:(\d{1,6})D)?(?:T(?:(\d{1,8})H)?(?:(\d{1,8})M)?(?:(\d{1,10}(?:\.\d{1,9})?)S)?)?$"
@@ -57,6 +59,8 @@ class SoapFault(ProtocolError):
 
     @property
     def is_auth(self) -> bool:
+        if len(self.codes) < 2 and "not authorized" in self.reason.lower():
+            return True  # where the Subcode is empty, the words are all there is
         return not self.codes.isdisjoint(_AUTH_CODES) or self.status in (401, 403)
 
     @property
@@ -65,6 +69,11 @@ class SoapFault(ProtocolError):
             # Small servers give no subcode and say it in words only.
             return any(words in self.reason.lower() for words in ("not supported", "not implemented"))
         return not self.codes.isdisjoint(_UNSUPPORTED_CODES)
+
+    @property
+    def is_full(self) -> bool:
+        """It makes no more subscriptions."""
+        return not self.codes.isdisjoint(_FULL_CODES)
 
     @property
     def is_gone(self) -> bool:

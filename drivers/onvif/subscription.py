@@ -9,26 +9,30 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections import deque
 from collections.abc import AsyncIterator
 from contextlib import suppress
 from dataclasses import dataclass
 
 from lxml import etree
 
+from bridge.clock import Wake
 from bridge.driver import Callback, CallbackRequest, Callbacks, DriverIO
 from bridge.errors import AuthFailed, DeviceError, ProtocolError, Unsupported
 from bridge.model import Device
 from drivers.onvif import soap, wsdl
-from drivers.onvif.client import EVENTS, OnvifClient
+from drivers.onvif.client import EVENTS, NoSoap, OnvifClient
 from drivers.onvif.notification import Notification, notifications
 from drivers.onvif.soap import SoapFault
 from drivers.transports import xml
 from drivers.transports.xml import Element
 
 TERM = 300  # seconds asked for
-RENEW_BELOW = 120.0  # seconds left at which a subscription is renewed
+RENEW_BELOW = 120.0  # seconds left at which a subscription is renewed, or half of its term if that is less
 PULLED_BELOW = 10.0  # the same where each pull extends it (Core 9.2: by at least the pull's timeout)
 SHORTEST_TERM = 60  # some firmware takes nothing shorter
+SHORTEST_LIFE = 10.0  # a subscription that is gone sooner than that is not made again at once
+LONGEST_WAIT = 30.0  # seconds between two looks at the term of a subscription that the device pushes to
 PULL = 30  # seconds that the device may wait for something to report
 BATCH = 100  # messages a pull
 # What one device may tell: this many messages at once, and this many a second from there on. The rest waits in it.
@@ -50,8 +54,15 @@ class Gone(Exception):
 class _Subscription:
     path: str
     references: tuple[bytes, ...]
+    term: float  # seconds granted
     until: float  # monotonic, by the device's own word
-    pulling_extends: bool = False
+    pulled: bool  # a pull point: by Core 9.1.1, each pull keeps it alive
+    pulling_extends: bool = False  # and that is seen to be so
+    renewable: bool = True
+
+    @property
+    def renew_below(self) -> float:
+        return PULLED_BELOW if self.pulling_extends else min(RENEW_BELOW, self.term / 2)
 
 
 class Subscriptions:
@@ -64,7 +75,6 @@ class Subscriptions:
         "_closed",
         "_device",
         "_io",
-        "_no_renew",
         "_pull",
         "_subscription",
     )
@@ -77,15 +87,14 @@ class Subscriptions:
         self._closed = False
         self._allowance = BURST
         self._absolute = False  # relative times are misread: old Hikvision, Dahua, Bosch
-        self._no_renew = False
         self._pull = PULL
 
     async def pull(self) -> AsyncIterator[Notification | None]:
         """Notifications from a pull point, until something goes wrong. None marks each new subscription: what was
         known from events before it is hearsay. Raises Unsupported where the device has no pull points."""
         while await self._renewed("CreatePullPointSubscription"):
+            made = self._io.clock.now().mono
             yield None
-            worked = False
             try:
                 while True:
                     began = self._io.clock.now().mono
@@ -93,41 +102,48 @@ class Subscriptions:
                     for one in notifications(await self._pull_once()):
                         count += 1
                         yield one
-                    worked = True
                     await self._pace(count, self._io.clock.now().mono - began)
                     await self._renew_in_time()
             except Gone as error:
-                if not worked and not self._closed:
-                    # Made again at once, it would vanish again: the runner backs off, or the device goes down with us.
-                    raise ProtocolError("its subscriptions vanish as soon as they are made") from error
+                self._mourn(made, error)
 
     async def push(self, callbacks: Callbacks) -> AsyncIterator[Notification | None]:
         """The same from a device that calls us (base notification). Raises Unsupported where it does not."""
-        queue: asyncio.Queue[Notification] = asyncio.Queue(QUEUE)
+        queue: deque[Notification] = deque()
+        arrived = Wake()
 
         async def receive(request: CallbackRequest) -> None:
             received = _notify(request.body)
-            if queue.qsize() + len(received) > QUEUE:
+            if len(queue) + len(received) > QUEUE:
                 # The device is told so, and nothing that we accepted is lost.
                 raise asyncio.QueueFull
-            for one in received:
-                queue.put_nowait(one)
+            queue.extend(received)
+            arrived.set()
 
         callback = callbacks.register(self._device, receive)
         try:
             while await self._renewed("Subscribe", callback):
+                made = self._io.clock.now().mono
                 yield None
-                with suppress(Gone):
+                try:
                     while True:
-                        try:
-                            async with asyncio.timeout(RENEW_BELOW / 4):
-                                one = await queue.get()
-                        except TimeoutError:
-                            await self._renew_in_time()
-                        else:
-                            yield one
+                        arrived.clear()
+                        if not queue:
+                            await self._io.clock.wait(arrived, self._until_renewal())
+                        for _ in range(len(queue)):
+                            yield queue.popleft()
+                        # Also when it reports without a pause: nothing else tells it that we are still here.
+                        await self._renew_in_time()
+                except Gone as error:
+                    self._mourn(made, error)
         finally:
             callback.close()
+
+    def _mourn(self, made: float, error: Gone) -> None:
+        """After a subscription is gone: raise unless it lived for a while. Made again at once, it would vanish again;
+        the runner backs off, or the device goes down with us."""
+        if self._io.clock.now().mono - made < SHORTEST_LIFE and not self._closed:
+            raise ProtocolError("its subscriptions vanish as soon as they are made") from error
 
     async def close(self) -> None:
         """Unsubscribe what is ours, if the device answers soon enough; otherwise it expires by itself."""
@@ -169,7 +185,12 @@ class Subscriptions:
         self._subscription = None
         try:
             reply = await self._create(operation, callback)
-        except SoapFault:
+        except SoapFault as fault:
+            if fault.is_full:
+                raise ProtocolError(
+                    "it has no subscription free: other programs hold them, or ended without letting go of them; "
+                    "those expire by themselves, or with a reboot"
+                ) from fault
             if self._absolute:
                 raise
             # Some firmware faults on relative times instead of misreading them.
@@ -184,14 +205,16 @@ class Subscriptions:
         if reference is None or path is None:
             raise ProtocolError("it made a subscription and does not say where", etree.tostring(reply))
         granted = self._granted(reply)
+        term = granted or SHORTEST_TERM
         self._subscription = _Subscription(
-            path, soap.reference_headers(reference), self._io.clock.now().mono + (granted or SHORTEST_TERM)
+            path, soap.reference_headers(reference), term, self._io.clock.now().mono + term, pulled=callback is None
         )
         await self._remember()
         if granted is not None and granted < TERM / 2 and not self._absolute:
             # Granted far less than asked for: the relative time was misread. Say it as a date from here on.
             self._absolute = True
-            await self._renew()
+            with suppress(Gone):
+                await self._renew()
 
     async def _create(self, operation: str, callback: Callback | None) -> Element:
         term = self._term()
@@ -223,46 +246,50 @@ class Subscriptions:
     async def _pull_once(self) -> Element:
         held = self._held
         left = held.until - self._io.clock.now().mono
-        wait = max(1, min(self._pull, int(left / 2)))
+        # What cannot be renewed lives by being pulled alone, for as long as each pull waits.
+        wait = self._pull if not held.renewable else max(1, min(self._pull, int(left / 2)))
         message = wsdl.message("pullpoint", "PullMessages", Timeout=f"PT{wait}S", MessageLimit=BATCH)
         try:
             reply = await self._ask(message, timeout=wait + 10.0)
         except SoapFault as fault:
             longest = soap.duration(xml.text(fault.fault_detail, "PullMessagesFaultResponse", "MaxTimeout"))
-            if longest is None or longest >= wait:
+            self._pull = max(1, int(longest or self._pull))
+            if self._pull >= wait:
                 raise Gone from fault
-            self._pull = max(1, int(longest))
             return await self._pull_once()
+        now = self._io.clock.now().mono
         if (granted := self._granted(reply)) is not None:
-            until = self._io.clock.now().mono + granted
-            held.pulling_extends = until > held.until + 1.0
-            held.until = until
+            held.pulling_extends = now + granted > held.until + 1.0
+            held.until = now + granted
+        else:
+            held.until = max(held.until, now + wait)
         return reply
+
+    def _until_renewal(self) -> float:
+        held = self._held
+        left = held.until - self._io.clock.now().mono - held.renew_below
+        return max(1.0, min(LONGEST_WAIT, left))
 
     async def _renew_in_time(self) -> None:
         """Renew when the device's own word leaves too little; pulling alone keeps most subscriptions alive."""
-        left = self._held.until - self._io.clock.now().mono
-        if left > (PULLED_BELOW if self._held.pulling_extends else RENEW_BELOW):
-            return
-        if self._no_renew:
-            # Core 9.1.1: a pull keeps it alive. Only when that visibly fails is a new one made.
-            if left < 0:
-                raise Gone
-            return
-        await self._renew()
+        held = self._held
+        left = held.until - self._io.clock.now().mono
+        if held.renewable and left <= held.renew_below:
+            await self._renew()
 
     async def _renew(self) -> None:
+        held = self._held
         try:
             reply = await self._ask(wsdl.message("subscription", "Renew", TerminationTime=self._term()))
-        except Unsupported:
-            self._no_renew = True
+        except (SoapFault, Unsupported, Gone) as error:
+            # Hikvision, Tapo and GeoVision have no Renew; others answer it as if the subscription were not there,
+            # although it is (home-assistant/core#81963). The next pull tells; of a pushed one nothing else would.
+            if not held.pulled:
+                raise Gone from error
+            held.renewable = False
             return
-        except SoapFault as fault:
-            if fault.is_gone:
-                raise Gone from fault
-            self._no_renew = True
-            return
-        self._held.until = self._io.clock.now().mono + (self._granted(reply) or TERM)
+        held.term = self._granted(reply) or TERM
+        held.until = self._io.clock.now().mono + held.term
 
     async def _ask(self, message: wsdl.Message, timeout: float | None = None) -> Element:
         held = self._held
@@ -322,7 +349,7 @@ class Subscriptions:
 
 def _is_gone(error: DeviceError) -> bool:
     """400 or 404 without SOAP: what many give for a subscription that a reboot took."""
-    return isinstance(error, ProtocolError) and error.detail.startswith(("it answers 400", "it answers 404"))
+    return isinstance(error, NoSoap) and error.status in (400, 404)
 
 
 def _notify(body: bytes) -> list[Notification]:

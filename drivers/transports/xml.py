@@ -7,6 +7,7 @@ network access, huge trees.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from functools import lru_cache
 
@@ -35,6 +36,8 @@ def parse(data: bytes) -> Element:
         raise ProtocolError("its answer is empty")
     try:
         root = etree.fromstring(data, _parser)
+        if _has_bare_values():
+            root = etree.fromstring(_quote_values(data), _parser)
     except (etree.XMLSyntaxError, ValueError) as error:
         raise ProtocolError(f"its answer is no XML: {_kind(data)}", data) from error
     if root is None:
@@ -46,6 +49,27 @@ def parse(data: bytes) -> Element:
     if local(root).lower() == "html":
         raise ProtocolError("its answer is a web page: a login page, or the wrong port", data)
     return root
+
+
+# A tag, and in it the values that stand in quotes (to be skipped) or have none.
+_TAG = re.compile(rb"<[A-Za-z_][^<>]*>")
+_VALUE = re.compile(rb"""("[^"]*"|'[^']*')|=([^\s"'<>]+)""")
+
+
+def _has_bare_values() -> bool:
+    return any(entry.type == etree.ErrorTypes.ERR_ATTRIBUTE_NOT_STARTED for entry in _parser.error_log)
+
+
+def _quote_values(data: bytes) -> bytes:
+    """Attributes without quotes, given them: the parser recovers by ending the element there, and loses its token."""
+
+    def quoted(match: re.Match[bytes]) -> bytes:
+        if match[1]:
+            return match[1]
+        end = b"/" if match[2].endswith(b"/") and match.string[match.end() :] == b">" else b""
+        return b'="' + match[2].removesuffix(end) + b'"' + end
+
+    return _TAG.sub(lambda tag: _VALUE.sub(quoted, tag[0]), data)
 
 
 @lru_cache(maxsize=4096)

@@ -89,6 +89,8 @@ class EventService:
         )
 
     async def _create_pull_point(self, call: Call, target: str) -> str:
+        if not self._state.max_pull_points:
+            raise not_supported("CreatePullPointSubscription")
         if len(self._hub.alive(consumers=False)) >= self._state.max_pull_points:
             raise self._fault("SubscribeCreationFailedFault", "No pull point is free")
         subscription = self._new(call, consumer=None)

@@ -48,7 +48,7 @@ class Traits:
     wsse_status: int = 400  # HTTP status of ter:NotAuthorized; 400 by Core, 401 on many devices
     lockout_after: int = 0  # refused logins in a row until all are refused; 0: never
     lockout_seconds: float = 30.0
-    max_pull_points: int = 4
+    max_pull_points: int = 4  # 0: it has no pull points at all
     max_notification_producers: int = 4
     max_pull_timeout: float = 60.0
     keepalive: float = 75.0  # idle connections are closed after that

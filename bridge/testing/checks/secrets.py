@@ -1,0 +1,94 @@
+"""Does the password ever come out? It is looked for in everything that the driver returns, raises, logs and keeps."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import traceback
+from collections.abc import Iterator
+from contextlib import aclosing
+from typing import Any
+from urllib.parse import quote
+
+from bridge.driver import AnyDriver, ShortMemory
+from bridge.model import Capability
+from bridge.testing.checks.base import Contract, outcome, text_of
+from bridge.testing.harness import CANARY, Unit, on_a_loop
+from bridge.testing.measuring import everything_said
+from bridge.testing.simulator import Fault
+
+# As much of it as no quoting, escaping or splitting at a colon changes.
+_CORE = CANARY[:7]
+_FAULTS = (Fault.WRONG_PASSWORD, Fault.HTML, Fault.JUNK, Fault.HALF_ANSWER, Fault.REDIRECT, Fault.CLOSED)
+
+
+class SecretChecks(Contract):
+    @on_a_loop
+    async def test_no_secret_is_ever_told(self) -> None:
+        async with self.bench() as bench:
+            unit, memory = await bench.unit(), ShortMemory()
+            bench.may_leave_subscriptions(1)  # with HALF_ANSWER
+            results: dict[str, Any] = {}
+            with everything_said() as said:
+                driver = await bench.ready(unit, memory=memory)
+                results |= await self._everything(driver, unit, "on a healthy device")
+                for fault in _FAULTS:
+                    if fault not in self.impossible:
+                        await unit.inject(fault)
+                        stranger = await bench.opened(unit)
+                        results[f"probe() at first contact with Fault.{fault.name}"] = await outcome(stranger.probe())
+                        results |= await self._everything(driver, unit, f"with Fault.{fault.name}")
+                        await unit.clear()
+                results["memory"] = dict(memory.values)
+                results["repr(driver)"] = repr(driver)
+                results["repr(driver.device)"] = repr(driver.device)
+            needles = _forms(unit.simulator.username)
+            for where, result in results.items():
+                for text in _texts(result):
+                    _clean(text, needles, f"the result of {where}")
+            for line in said:
+                _clean(line, needles, "the log")
+
+    async def _everything(self, driver: AnyDriver, unit: Unit, when: str) -> dict[str, Any]:
+        results = {f"{name}() {when}": await outcome(getattr(driver, name)()) for name in ("probe", "poll")}
+        if Capability.EVENTS in self.driver.capabilities:
+            events: list[Any] = []
+
+            async def listen() -> None:
+                async with asyncio.timeout(self.patience), aclosing(driver.events()) as stream:  # type: ignore[type-var]
+                    async for event in stream:
+                        events.append(event)
+                        if len(events) == 1:
+                            await self.tell(unit, "news")
+                        elif text_of(event):
+                            return
+
+            results[f"events() {when}"] = await outcome(listen())
+            results[f"what events() yields {when}"] = events
+        return results
+
+
+def _forms(username: str) -> list[str]:
+    """The password as it is, and as it stands in URLs and in HTTP Basic."""
+    pair = base64.b64encode(f"{username}:{CANARY}".encode()).decode()
+    alone = base64.b64encode(CANARY.encode()).decode()
+    return [_CORE, quote(_CORE, safe=""), pair[-16:], alone[:16]]
+
+
+def _texts(result: Any) -> Iterator[str]:
+    if isinstance(result, BaseException):
+        yield "".join(traceback.format_exception(result))
+        error: BaseException | None = result
+        while error is not None:
+            yield f"{error!s} {error!r} {vars(error)!r}"
+            error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+    else:
+        yield f"{result!s} {result!r}"
+
+
+def _clean(text: str, needles: list[str], where: str) -> None:
+    for needle in needles:
+        at = text.find(needle)
+        if at >= 0:
+            around = text[max(0, at - 60) : at + len(needle) + 20]
+            raise AssertionError(f"the password is in {where}: ...{around!r}... (here it is {CANARY!r})")

@@ -1,0 +1,105 @@
+"""The contract kit catches what it is there to catch: drivers that are wrong on purpose fail the right check."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+
+HERE = Path(__file__).parent
+ROOT = HERE.parent.parent
+ACME = HERE.parent / "third_party" / "bridge-driver-acme"
+
+# What is wrong, the check that has to fail, and what the driver's author has to be told.
+BROKEN = (
+    ("ClaimsDiscovery", "it_has_the_capabilities_that_it_declares_and_no_others", "discover() is missing"),
+    ("HidesItsEvents", "it_has_the_capabilities_that_it_declares_and_no_others", "EVENTS is not declared"),
+    ("HidesItsStreams", "a_healthy_device_is_read", "STREAMS is not declared"),
+    ("ClaimsStreams", "a_healthy_device_is_read", "reports no stream for channel"),
+    ("WantsAnArgument", "its_methods_are_called_as_the_contract_says", "is called as poll(self)"),
+    ("TakesAnything", "its_config_refuses_unknown_keys", "extra='forbid'"),
+    ("ExplainsNothing", "its_config_explains_itself", "Config.timeout has no description"),
+    ("TakesBadConfigs", "invalid_configs_are_refused", "is taken"),
+    ("OpensASocket", "importing_it_does_nothing", "opens a socket"),
+    ("SetsUpLogging", "importing_it_does_nothing", "changes the root logger"),
+    ("ConnectsWhenMade", "making_one_does_nothing", "opens a socket"),
+    ("WritesWhenMade", "making_one_does_nothing", "for writing"),
+    ("ReadsTheClock", "its_clock_and_its_log_are_those_it_was_given", "io.clock"),
+    ("CountsInTheModule", "a_whole_run_leaves_the_process_as_it_was", "_polls changed during a run"),
+    ("ChangesTheEnvironment", "a_whole_run_leaves_the_process_as_it_was", "os.environ changed"),
+    ("RemembersForAll", "two_of_them_share_nothing", "identify themselves alike"),
+    ("LeaksATask", "a_whole_run_leaves_the_process_as_it_was", "the driver creates tasks: _for_ever"),
+    ("LeaksATask", "close_is_safe_twice", "after close(), tasks go on"),
+    ("LeaksASocket", "close_is_safe_twice", "after close(), sockets stay open"),
+    ("SwallowsCancellation", "it_can_be_cancelled_wherever_it_waits[poll]", "let CancelledError pass"),
+    ("LeavesItsSubscription", "close_while_it_listens", "events() goes on after close()"),
+    ("LeavesItsSubscription", "what_nobody_knows_is_passed_on", "1 subscriptions are left on the device"),
+    ("NeedsOpen", "close_is_safe_without_open", "_opened"),
+    ("ListensOnAfterClose", "close_while_it_listens", "events() goes on after close()"),
+    ("SubscribesAnewAfterACrash", "a_crash_leaves_no_subscription_for_long", "keep what names it in io.memory"),
+    ("UnsubscribesEverybody", "it_lets_go_of_nobody_else_s_subscription", "0 are left when one closes"),
+    ("FollowsTheRedirect", "a_redirect_is_not_followed", "follows a redirect to another host"),
+    ("HangsInABlackHole", "a_fault_is_called_by_its_name[black_hole]", "does not end within 1.5 s"),
+    ("HangsInABlackHole", "a_fault_is_called_by_its_name[drip]", "does not end within 1.5 s"),
+    ("LetsForeignErrorsOut", "a_fault_is_called_by_its_name[html]", "has to raise ProtocolError or Unreachable"),
+    ("LetsForeignErrorsOut", "a_fault_is_called_by_its_name[half_answer]", "has to raise ProtocolError or Unreachable"),
+    ("ReadsItAll", "no_answer_fills_the_memory[huge]", "MB of memory"),
+    ("ReadsItAll", "no_answer_fills_the_memory[endless]", "MB of memory"),
+    ("RetriesAWrongPassword", "a_wrong_password_is_tried_once", "sends a wrong password 2 times"),
+    ("CallsEverythingUnreachable", "a_wrong_password_is_tried_once", "has to raise AuthFailed"),
+    ("NeedsTheRightTime", "a_clock_six_hours_off_does_not_matter", "its clock is wrong"),
+    ("SwallowsUnknownTopics", "what_nobody_knows_is_passed_on", "is swallowed"),
+    ("NeverResyncs", "what_happens_arrives_once_and_in_order", "did not yield EventKind.RESYNC"),
+    ("DropsRepeats", "two_equal_events_are_two", "rings twice"),
+    ("SaysEverythingTwice", "what_happens_arrives_once_and_in_order", "1 things happened, 2 events arrived"),
+    ("ShufflesEvents", "a_flood_keeps_its_order", "in another order, first at 77"),
+    ("MarksNothing", "what_a_device_only_repeats_is_marked", "has initial=True"),
+    ("MarksNothing", "it_notices_a_lost_subscription", "as news"),
+    ("LosesTheTime", "what_happens_arrives_once_and_in_order", "has no source_time"),
+    ("EndsForGoodAfterAReboot", "it_listens_again_after_a_reboot", "did not yield EventKind.RESYNC"),
+    ("LogsThePassword", "no_secret_is_ever_told", "the password is in the log"),
+    ("PrintsThePassword", "no_secret_is_ever_told", "the password is in the log"),
+    ("QuotesThePassword", "no_secret_is_ever_told", "the password is in the result of probe()"),
+    ("KeepsThePassword", "no_secret_is_ever_told", "the password is in the result of memory"),
+    ("KeepsReplies", "many_of_them_fit", "KB of memory"),
+    ("Computes", "many_of_them_fit", "ms of CPU"),
+    ("BlocksTheLoop", "a_bad_neighbour_delays_nobody", "never block the event loop"),
+)
+
+Results = Mapping[tuple[str, str], str]
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory: pytest.TempPathFactory) -> Results:
+    """What each check said: its message, or "passed"."""
+    report = tmp_path_factory.mktemp("kit") / "report.xml"
+    suite = HERE / "broken" / "suite.py"
+    run = subprocess.run(
+        [
+            *(sys.executable, "-m", "pytest", "-q", "--tb=line", f"--junitxml={report}", "-o", "asyncio_mode=strict"),
+            *("-n", "3"),  # most of them wait
+            *(f"{suite}::Test{driver}::test_{check}" for driver, check, _ in BROKEN),
+        ],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": f"{ACME / 'src'}{os.pathsep}{ROOT}"},
+        capture_output=True,
+        text=True,
+        timeout=110,
+    )
+    assert report.is_file(), f"{run.stdout}\n{run.stderr}"
+    found = {}
+    for case in ElementTree.parse(report).getroot().iter("testcase"):
+        failed = case.find("failure")
+        said = failed.get("message", "") if failed is not None else "passed" if not len(case) else "error or skipped"
+        found[case.get("classname", "").rpartition(".Test")[2], case.get("name", "").removeprefix("test_")] = said
+    return found
+
+
+@pytest.mark.parametrize(("driver", "check", "message"), BROKEN, ids=lambda part: None if " " in part else part)
+def test_it_is_caught(results: Results, driver: str, check: str, message: str) -> None:
+    assert message in results[driver, check]

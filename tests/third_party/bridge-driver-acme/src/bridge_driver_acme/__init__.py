@@ -1,0 +1,1 @@
+"""Acme intercoms and cameras for device-bridge."""
