@@ -266,7 +266,7 @@ class PusherHttp:
 async def _start(content: aiohttp.StreamReader) -> bytes:
     """The first bytes of a body, ANSWER_LIMIT at most."""
     data = b""
-    while len(data) < ANSWER_LIMIT and (more := await content.read(ANSWER_LIMIT - len(data))):
+    while more := await content.read(ANSWER_LIMIT - len(data)):
         data += more
     return data
 

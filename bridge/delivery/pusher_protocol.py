@@ -139,13 +139,15 @@ def error(code: int | None, reason: str) -> bytes:
     return frame(_json({"event": "pusher:error", "data": {"message": reason, "code": code}}))
 
 
-def closing(code: Code, reason: str) -> bytes:
-    """Error event and close frame: clients of protocol 5 (the Aipix Android one) need the event, later ones the code.
-
-    A close reason has 123 bytes at most.
-    """
+def close(code: int, reason: str = "") -> bytes:
+    """A close frame. Its reason has 123 bytes at most; code 0 stands for none, as aiohttp reads an empty one."""
     words = reason.encode()[:123].decode(errors="ignore").encode()
-    return error(code, reason) + frame(struct.pack("!H", code) + words, opcode=0x8)
+    return frame(struct.pack("!H", code) + words if code else b"", opcode=0x8)
+
+
+def closing(code: Code, reason: str) -> bytes:
+    """Error event, which clients of protocol 5 (the Aipix Android one) need, and close frame for the later ones."""
+    return error(code, reason) + close(code, reason)
 
 
 # Both at once: asyncpusher answers the WebSocket's own ping and knows no `pusher:ping`; browsers show a page neither

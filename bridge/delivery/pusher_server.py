@@ -220,7 +220,7 @@ class PusherServer:
             await self._listen(client, ws)
         finally:
             self._metrics.subscribers.dec()
-            self._end(client)
+            self._end(client, gone=request.transport is None)
         return ws
 
     # -- one connection ------------------------------------------------------------------------------------------
@@ -245,7 +245,7 @@ class PusherServer:
         while True:
             message = await ws.receive()
             if message.type is WSMsgType.CLOSE and client.open:
-                self._write(client, protocol.frame(b"", opcode=0x8))
+                self._write(client, protocol.close(message.data))
                 client.open = False
             if message.type not in (WSMsgType.TEXT, WSMsgType.BINARY, WSMsgType.PING, WSMsgType.PONG):
                 return
@@ -370,13 +370,16 @@ class PusherServer:
             client.transport.write(protocol.closing(code, reason))
         self._enter(client, self._leaving)
 
-    def _end(self, client: _Client) -> None:
-        """The connection's handler is done. Only what it has not yet sent may linger."""
+    def _end(self, client: _Client, *, gone: bool) -> None:
+        """The connection's handler is done. Where it is not gone, what it has not yet taken may linger."""
         client.open = False
         for channel in tuple(client.channels):
             self._leave(client, channel)
-        client.transport.close()
-        if client.transport.get_write_buffer_size():
+        transport = client.transport
+        # Never close twice: asyncio's TLS transports then forget how much they hold.
+        if not gone and not transport.is_closing():
+            transport.close()
+        if not gone and transport.get_write_buffer_size():
             self._enter(client, self._leaving)
         else:
             client.stage.pop(client, None)

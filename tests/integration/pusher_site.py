@@ -87,11 +87,11 @@ class Site:
         for server in servers:
             app.add_routes(server.routes())
             await server.open()
-        web_server = TestServer(app, scheme="https" if tls else "http")
-        await web_server.start_server(ssl=tls, shutdown_timeout=0.1)
-        self.stack.push_async_callback(web_server.close)
-        self.url = str(web_server.make_url("")).rstrip("/")
-        self.port = web_server.port
+        self.web = TestServer(app, scheme="https" if tls else "http")
+        await self.web.start_server(ssl=tls, shutdown_timeout=0.1)
+        self.stack.push_async_callback(self.web.close)
+        self.url = str(self.web.make_url("")).rstrip("/")
+        self.port = self.web.port
         return self.server
 
     def make(self, name: str = "clients", key: str = KEY, **options: Any) -> PusherServer:

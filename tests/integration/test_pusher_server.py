@@ -8,10 +8,12 @@ import re
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
+from typing import Any
 
 import aiohttp
 import pytest
 import trustme
+from aiohttp import WSMsgType
 
 from bridge.delivery import pusher_protocol as protocol
 from bridge.delivery import pusher_server
@@ -351,13 +353,19 @@ async def test_a_stop_ends_the_wait_and_the_push_stays(site: Site) -> None:
 # -- TLS -------------------------------------------------------------------------------------------------------------
 
 
-async def test_over_tls(site: Site) -> None:
+@pytest.fixture(scope="module")
+def certificates() -> tuple[ssl.SSLContext, ssl.SSLContext]:
+    """For the server, and for its clients."""
     authority = trustme.CA()
     serving = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     authority.issue_cert("127.0.0.1").configure_cert(serving)
     trusting = ssl.create_default_context()
     authority.configure_trust(trusting)
+    return serving, trusting
 
+
+async def test_over_tls(site: Site, certificates: tuple[ssl.SSLContext, ssl.SSLContext]) -> None:
+    serving, trusting = certificates
     server = await site.start(tls=serving, max_buffer=200_000)
     client, stuck = await site.subscriber(ssl=trusting), await site.subscriber(ssl=trusting)
     body = json.dumps({"x": "y" * 9_000})
@@ -376,3 +384,28 @@ async def test_over_tls(site: Site) -> None:
     await site.clock.advance(LINGER + 1)
     async with asyncio.timeout(LIMIT):
         await closing
+
+
+@pytest.mark.parametrize("tls", [False, True])
+async def test_however_a_connection_ends_no_handler_fails(
+    site: Site,
+    certificates: tuple[ssl.SSLContext, ssl.SSLContext],
+    tls: bool,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    serving, trusting = certificates
+    server = await site.start(tls=serving if tls else None)
+    options: dict[str, Any] = {"ssl": trusting} if tls else {}
+    broken, closed, refused, left = [await site.subscriber(**options) for _ in range(4)]
+    assert broken.ws._conn is not None
+    assert broken.ws._conn.transport is not None
+    broken.ws._conn.transport.abort()
+    await closed.ws.close()
+    await refused.ws.send_str("x" * (pusher_server.MESSAGE_LIMIT + 1))
+    assert (await refused.frame()).type is WSMsgType.CLOSE
+    await refused.ws.close()
+    await until(lambda: server.connections == 1)
+    await site.web.close()
+    assert server.connections == 0
+    assert not caplog.records
+    assert left.ws.exception() is None

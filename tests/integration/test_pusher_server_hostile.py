@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack
 from typing import Any
 
@@ -14,8 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bridge.delivery import pusher_server
-from bridge.delivery.pusher_server import LINGER, PONG_WAIT, STRIKES
-from tests.integration.pusher_site import LIMIT, Site, masked, raw_client, row
+from bridge.delivery.pusher_server import LINGER, PONG_WAIT, STRIKES, _Client
+from tests.integration.pusher_site import LIMIT, Client, Site, masked, raw_client, row
 from tests.support import until
 
 
@@ -148,36 +148,66 @@ async def test_no_bytes_kill_the_server_or_another_client(junk: bytes) -> None:
 # -- clients that are slow, silent or gone ---------------------------------------------------------------------------
 
 
+async def stuck_client(site: Site) -> tuple[_Client, asyncio.StreamWriter]:
+    """A subscriber of admin.admin that reads no more: as the server sees it, and its own end."""
+    reader, writer = await raw_client(site, receive_buffer=4096)
+    await reader.readuntil(b"}")
+    reader._transport.pause_reading()  # type: ignore[attr-defined]
+    before = set(site.server._channels["admin.admin"])
+    writer.write(masked('{"event":"pusher:subscribe","data":{"channel":"admin.admin"}}'))
+    await until(lambda: len(site.server._channels["admin.admin"]) == len(before) + 1)
+    (stuck,) = set(site.server._channels["admin.admin"]) - before
+    return stuck, writer
+
+
+async def send_until(site: Site, healthy: Client, condition: Callable[[], bool], body: str) -> None:
+    for seq in range(2_000):
+        if condition():
+            return
+        await site.server.send([row("admin.admin", seq, body=body)])
+        assert (await healthy.event())["event"] == "App\\Events\\UserPush"
+    raise AssertionError("what the kernel takes by itself has its limit")
+
+
 async def test_a_subscriber_that_does_not_read_is_closed_and_harms_nobody(site: Site) -> None:
     cap, body = 100_000, json.dumps({"x": "y" * 9_000})
     server = await site.start(prefix="", max_buffer=cap)
-    healthy = await site.guest()
-    await healthy.subscribe("admin.admin")
-    reader, writer = await raw_client(site, receive_buffer=4096)
-    await reader.readuntil(b"}")
-    reader._transport.pause_reading()  # type: ignore[attr-defined]  # it reads no more from here on
-    writer.write(masked('{"event":"pusher:subscribe","data":{"channel":"admin.admin"}}'))
-    subscribers = server._channels["admin.admin"]
-    await until(lambda: len(subscribers) == 2)
-    stuck = next(client for client in subscribers if client.socket_id != healthy.socket_id)
+    healthy = await site.subscriber("admin.admin")
+    stuck, writer = await stuck_client(site)
+    most = 0
 
-    most = sent = 0
-    while stuck.open:
-        assert sent < 2_000, "what the kernel takes by itself has its limit"
-        await server.send([row("admin.admin", sent, body=body)])
+    def closed() -> bool:
+        nonlocal most
         most = max(most, stuck.transport.get_write_buffer_size())
-        sent += 1
-        assert (await healthy.event())["event"] == "App\\Events\\UserPush"
+        return not stuck.open
+
+    await send_until(site, healthy, closed, body)
     assert cap < most < cap + 2 * len(body)
     assert site.counted("subscribers_closed_slow_total") == 1
 
-    await server.send([row("admin.admin", sent, body=body)])
+    await server.send([row("admin.admin", body=body)])
     assert stuck.transport.get_write_buffer_size() <= most
     assert (await healthy.event())["event"] == "App\\Events\\UserPush"
     assert server.connections == 2
     await site.clock.advance(LINGER + 1)
     await until(lambda: site.counted("subscribers") == 1)
     assert server.connections == 1
+    writer.close()
+
+
+async def test_one_that_closes_and_does_not_read_the_rest_is_cut_off(site: Site) -> None:
+    server = await site.start(prefix="", max_buffer=1_000_000)
+    healthy = await site.subscriber("admin.admin")
+    stuck, writer = await stuck_client(site)
+    held = stuck.transport.get_write_buffer_size
+    await send_until(site, healthy, lambda: held() > 0, json.dumps({"x": "y" * 9_000}))
+    writer.write(b"\x88\x80" + bytes(4))
+    await until(lambda: site.counted("subscribers") == 1)
+    assert held() > 0
+    assert server.connections == 2
+    await site.clock.advance(LINGER + 1)
+    assert server.connections == 1
+    assert held() == 0
     writer.close()
 
 
@@ -195,11 +225,12 @@ async def test_a_subscriber_that_vanishes_is_forgotten(site: Site) -> None:
     assert not server._channels
 
 
-async def test_a_client_that_closes_is_answered(site: Site) -> None:
+@pytest.mark.parametrize("code", [1000, 4999])
+async def test_a_client_that_closes_is_answered_with_its_code(site: Site, code: int) -> None:
     server = await site.start()
     client = await site.subscriber()
-    assert await client.ws.close(code=1000)
-    assert client.ws.close_code is not None
+    assert await client.ws.close(code=code)
+    assert client.ws.close_code == code
     await until(lambda: server.connections == 0)
 
 
