@@ -41,11 +41,12 @@ class Wake:
     async def wait(self) -> None:
         if self._set:
             return
-        self._waiter = asyncio.get_running_loop().create_future()
+        waiter = self._waiter = asyncio.get_running_loop().create_future()
         try:
-            await self._waiter
+            await waiter
         finally:
-            self._waiter = None
+            if self._waiter is waiter:
+                self._waiter = None
 
 
 class Clock(Protocol):

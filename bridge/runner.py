@@ -88,7 +88,7 @@ class Runner:
         self._back = Wake()
         self._opened = False
         self._identified = False
-        self._ready = False  # online and identified: it can be listened to
+        self._ready = False  # online, identified, authorised: it can be listened to
         self._alarms: dict[tuple[str | None, EventKind, str, str], Alarm] = {}
         self._bugs = _NO_BUGS
         self._tasks: tuple[asyncio.Task[None], ...] = ()
@@ -373,7 +373,8 @@ class Runner:
                 log.info("device is back", device=self.device.id)
         elif reach is Reach.OFFLINE and was is not Reach.OFFLINE:
             log.warning("device is offline", device=self.device.id, reason=after.health.detail)
-        was_ready, self._ready = self._ready, reach is Reach.ONLINE and self._identified
+        # What refuses the password is not listened to either: that would be one more refused login.
+        was_ready, self._ready = self._ready, reach is Reach.ONLINE and self._identified and after.authorised
         if self._ready and not was_ready:
             self._back.set()
         if after.health.kind != before.health.kind and after.health.kind and reach is not Reach.OFFLINE:
