@@ -25,8 +25,9 @@ class Bridge:
         inventory = {
             "bridge": {"data": str(folder / "data"), "http": {"listen": "127.0.0.1:0"}, "log": {"format": "json"}},
             "delivery": {"sinks": [{"name": "bench", "type": "pusher_server", "key": KEY, "secret": SECRET}]},
-            "defaults": {"watch": watch, "onvif": onvif},
-            **site,
+            "defaults": {**site.get("defaults", {}), "watch": watch, "onvif": onvif},
+            "sites": site["sites"],
+            "devices": site["devices"],
         }
         config.write_text(json.dumps(inventory))
         binary = Path(sys.prefix) / "bin" / "device-bridge"
