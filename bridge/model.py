@@ -197,4 +197,4 @@ class Found:
     manufacturer: str = ""
     model: str = ""
     endpoint: str = ""  # ONVIF endpoint reference; stays the same when the address changes
-    extra: Mapping[str, str] = field(default_factory=dict)
+    extra: Mapping[str, str] = field(default_factory=dict)  # further fields of the driver's own block

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from bridge.cli.common import DEFAULT_CONFIG, Config, Exit, Json, load_inventory, print_json, problems_json
+from bridge.cli.common import DEFAULT_CONFIG, Config, Exit, Json, cell, load_inventory, print_json, problems_json
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -69,7 +69,7 @@ def _print(inventory: Inventory, results: list[Result], *, online: bool) -> None
     if online:
         table = Table("", "What", "Id", "Answer")
         for one in sorted(results, key=lambda one: (one.ok, one.what, one.id)):
-            table.add_row("[green]✓" if one.ok else "[red]✗", one.what, one.id, one.detail)
+            table.add_row("[green]✓" if one.ok else "[red]✗", one.what, one.id, cell(one.detail))
         console.print(table)
     count = f"{len(inventory.devices)} devices, {len(inventory.delivery.sinks)} sinks"
     bad = sum(not one.ok for one in results)

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 import typer
 
 if TYPE_CHECKING:
+    from rich.text import Text
+
     from bridge.config.load import Inventory
 
 
@@ -59,6 +61,13 @@ def load_inventory(path: Path, *, as_json: bool = False) -> Inventory:
             for problem in error.problems:
                 typer.echo(str(problem), err=True)
         raise typer.Exit(Exit.INVENTORY) from None
+
+
+def cell(text: object) -> Text:
+    """A text for a table or a console: what a device says of itself is neither markup nor terminal codes."""
+    from rich.text import Text
+
+    return Text("".join(letter if letter.isprintable() else " " for letter in str(text)))
 
 
 def problems_json(problems: Any) -> list[dict[str, Any]]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from bridge.cli.common import DEFAULT_CONFIG, Config, Exit, Json, fail, load_inventory, print_json
+from bridge.cli.common import DEFAULT_CONFIG, Config, Exit, Json, cell, fail, load_inventory, print_json
 
 if TYPE_CHECKING:
     from sqlite3 import Connection
@@ -107,7 +107,9 @@ def _table(found: list[dict[str, Any]]) -> Table:
             down = next((s["detail"] for s in channel["streams"] if s["up"] is False), "")
             name = device["id"] if not channel["key"] else f"{device['id']}/{channel['key']}"
             since = time.strftime("%d.%m. %H:%M:%S", time.localtime(channel["since"])) if channel["since"] else ""
-            table.add_row(_coloured(channel["status"]), name, device["address"], model, since, wrong or down)
+            table.add_row(
+                _coloured(channel["status"]), name, device["address"], cell(model), since, cell(wrong or down)
+            )
     return table
 
 
@@ -191,7 +193,7 @@ def outbox(config: Config = DEFAULT_CONFIG, as_json: Json = False) -> None:
         if letters:
             refused = Table("Refused by", "Push", "Type", "Reason")
             for one in letters:
-                refused.add_row(one["sink"], str(one["seq"]), one["type"], one["reason"])
+                refused.add_row(one["sink"], str(one["seq"]), one["type"], cell(one["reason"]))
             console.print(refused)
     raise typer.Exit(Exit.FAILED if letters or any(sink["dropped"] for sink in sinks) else Exit.OK)
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from bridge.cli.common import DEFAULT_CONFIG, Config, Exit, Json, fail, print_json
+from bridge.cli.common import DEFAULT_CONFIG, Config, Exit, Json, cell, fail, print_json
 
 if TYPE_CHECKING:
     from bridge.driver import Scope
@@ -119,7 +119,7 @@ def _print(found: list[Found], known: set[tuple[str, str, int | None]], added: l
     table = Table("", "Address", "Port", "Name", "Maker", "Model")
     for one in found:
         mark = "[bright_black]known" if (one.driver, one.address, one.port) in known else "[green]new"
-        table.add_row(mark, one.address, str(one.port or ""), one.name, one.manufacturer, one.model)
+        table.add_row(mark, one.address, str(one.port or ""), cell(one.name), cell(one.manufacturer), cell(one.model))
     console.print(table)
     if added:
         console.print(
@@ -214,13 +214,13 @@ async def _probe(device: Any, redactor: Any, as_json: bool) -> Exit:
         )
         return Exit.OK
     console = Console(highlight=False)
-    console.print(f"[bold]{identity.manufacturer} {identity.model}[/], firmware {identity.firmware}")
-    console.print(f"serial {identity.serial or '-'}, MAC {', '.join(identity.macs) or '-'}")
+    console.print(cell(f"{identity.manufacturer} {identity.model}, firmware {identity.firmware}"), style="bold")
+    console.print(cell(f"serial {identity.serial or '-'}, MAC {', '.join(identity.macs) or '-'}"))
     for name, value in reading.facts.items():
-        console.print(f"{name.replace('_', ' ')}: {value}")
+        console.print(cell(f"{name.replace('_', ' ')}: {value}"))
     for streams in reading.streams.values():
         for stream in streams:
-            console.print(f"stream {stream.name}: {stream.uri or 'no address'} {stream.detail}")
+            console.print(cell(f"stream {stream.name}: {stream.uri or 'no address'} {stream.detail}"))
     console.print("\nFor the inventory:", *_entry_lines(device, identity.model), sep="\n", markup=False)
     return Exit.OK
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import typer
 
-from bridge.cli.common import Exit, Json, print_json
+from bridge.cli.common import Exit, Json, cell, print_json
 
 
 def drivers(as_json: Json = False) -> None:
@@ -41,7 +41,7 @@ def drivers(as_json: Json = False) -> None:
                 can, kinds = ", ".join(entry["capabilities"]), ", ".join(entry["kinds"])
                 table.add_row(entry["name"], f"{entry['package']} {entry['version']}", kinds, can, entry["stability"])
             else:
-                table.add_row(entry["name"], entry["package"], "", f"[red]{entry['reason']}", "[red]unusable")
+                table.add_row(entry["name"], entry["package"], "", cell(entry["reason"]), "[red]unusable")
         Console().print(table)
     raise typer.Exit(Exit.OK if all(entry["usable"] for entry in found) else Exit.FAILED)
 

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from bridge.cli.common import DEFAULT_CONFIG, Config, Exit, Json, fail, load_inventory, print_json
+from bridge.cli.common import DEFAULT_CONFIG, Config, Exit, Json, cell, fail, load_inventory, print_json
 
 
 def explain(
@@ -43,5 +43,5 @@ def explain(
 
     table = Table("Field", "Value", "From", "Line")
     for row in rows:
-        table.add_row(row["field"], str(row["value"]), row["from"], str(row["line"] or ""))
+        table.add_row(row["field"], cell(row["value"]), row["from"], str(row["line"] or ""))
     Console().print(table)

@@ -94,11 +94,18 @@ def _entry(found: Found, taken: set[str], site: str | None, group: str | None) -
         if value:
             entry[key] = value
     driver = Drivers().load(found.driver)
-    if found.port is not None and driver is not None and "port" in driver.Config.model_fields:
-        block = CommentedMap(port=found.port)
-        block.fa.set_flow_style()
-        entry[found.driver] = block
+    told = {"port": found.port, **found.extra}
+    known = driver.Config.model_fields if driver is not None else {}
+    if block := {key: value for key, value in told.items() if value is not None and key in known}:
+        entry[found.driver] = flow(block)
     return entry
+
+
+def flow(block: Mapping[str, object]) -> CommentedMap:
+    """A short map on one line: {port: 8000}."""
+    short = CommentedMap(block)
+    short.fa.set_flow_style()
+    return short
 
 
 def _line(text: str) -> str:

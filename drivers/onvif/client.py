@@ -130,6 +130,12 @@ class OnvifClient:
             if where and namespace != DEVICE:
                 self.paths[namespace] = where
 
+    def _usual_path(self, service: str, where: str) -> str | None:
+        """Where to look next for a service that is not where the device says; None when that was the last place."""
+        places = [place for place in (_USUAL_PATHS.get(service), self.paths[DEVICE]) if place]
+        left = places[places.index(where) + 1 :] if where in places else places
+        return left[0] if left else None
+
     def assume_usual_paths(self) -> None:
         for namespace, where in _USUAL_PATHS.items():
             self.paths.setdefault(namespace, where)
@@ -168,7 +174,14 @@ class OnvifClient:
             # The next call begins anew, and sends the refused credentials once, not twice.
             self._digests.pop(lane, None)
             raise _refused(refusal)
-        element = self._read(reply)
+        try:
+            element = self._read(reply)
+        except NoSoap as error:
+            usual = self._usual_path(service, where) if error.status == 404 and path is None else None
+            if usual is None:
+                raise
+            self.paths[service] = usual
+            return await self.call(service, message, addressed=addressed, lane=lane, timeout=timeout)
         self.authorised_at = self._io.clock.now().mono
         return element
 

@@ -156,8 +156,10 @@ def _device(match: Element, sender: str) -> Found | None:
     if not onvif and "NetworkVideo" not in types and "Device" not in types:
         return None
     named = {key.lower(): _line(value) for key, _, value in (one.partition("/") for one in onvif) if value}
-    port, path = _where(xml.text(match, "XAddrs").split(), sender)
+    port, path, https = _where(xml.text(match, "XAddrs").split(), sender)
     extra = {"path": path} if path not in ("", "/onvif/device_service") else {}
+    if https:
+        extra["tls"] = "insecure"  # whether its certificate can be verified is for people to decide
     return Found(
         driver="onvif",
         address=sender,
@@ -175,9 +177,9 @@ def _line(text: str) -> str:
     return " ".join("".join(c if c.isprintable() else " " for c in text[:512]).split())[:128]
 
 
-def _where(xaddrs: list[str], sender: str) -> tuple[int, str]:
-    """Port and path of the device service: of the address that the answer came from, or else of the first one,
-    IPv4 before IPv6, because it answered over IPv4."""
+def _where(xaddrs: list[str], sender: str) -> tuple[int, str, bool]:
+    """Port and path of the device service, and whether it is HTTPS: of the address that the answer came from, or else
+    of the first one, IPv4 before IPv6, because it answered over IPv4."""
     urls = []
     for text in xaddrs[:16]:
         try:
@@ -187,5 +189,5 @@ def _where(xaddrs: list[str], sender: str) -> tuple[int, str]:
         if url.scheme in ("http", "https") and url.host:
             urls.append(url)
     for url in sorted(urls, key=lambda one: (one.host != sender, ":" in (one.host or ""))):
-        return url.port or 80, url.raw_path
-    return 80, ""
+        return url.port or 80, url.raw_path, url.scheme == "https"
+    return 80, "", False

@@ -38,6 +38,7 @@ BATCH = 100  # messages a pull
 # What one device may tell: this many messages at once, and this many a second from there on. The rest waits in it.
 BURST = 2000.0
 PER_SECOND = 500.0
+PULL_COST = 25  # and a pull counts as that many at least: some repeat one message at each pull, without end
 # A device that answers an empty pull at once would be asked in a tight loop.
 IDLE_PAUSE = 1.0
 UNSUBSCRIBE_LIMIT = 2.0
@@ -157,7 +158,7 @@ class Subscriptions:
             if took < IDLE_PAUSE:
                 await self._io.clock.sleep(IDLE_PAUSE)
             return
-        self._allowance = min(BURST, self._allowance + took * PER_SECOND) - count
+        self._allowance = min(BURST, self._allowance + took * PER_SECOND) - max(count, PULL_COST)
         if self._allowance < 0:
             await self._io.clock.sleep(-self._allowance / PER_SECOND)
             self._allowance = 0.0

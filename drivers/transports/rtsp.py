@@ -91,6 +91,7 @@ class _Link:
         self._credentials = credentials
         self._digest: Digest | None = None
         self._basic = False
+        self._taken = False  # the credentials, in the last request
         self._cseq = 0
 
     @classmethod
@@ -109,6 +110,7 @@ class _Link:
         if status == 401 and self._credentials is not None and self._challenged(headers):
             status, reason, headers, body = await self._request(method, uri)
         if status == 200:
+            self._taken = self._digest is not None
             if method == "DESCRIBE" and b"m=video" not in body:
                 return Answer(False, "its description names no video")
             return Answer(True)
@@ -121,8 +123,9 @@ class _Link:
         offered = challenges(value for name, value in headers if name == "www-authenticate")
         digest = Digest(self._credentials)
         if digest.accept(offered):
-            again = self._digest is not None and not digest.stale
-            self._digest = digest
+            # A nonce that was just taken and is refused has only grown old: some make one for each request.
+            again = self._digest is not None and not digest.stale and not self._taken
+            self._digest, self._taken = digest, False
             return not again
         if any(one.scheme == "basic" for one in offered) and not self._basic:
             self._basic = True

@@ -36,8 +36,8 @@ def parse(data: bytes) -> Element:
         raise ProtocolError("its answer is empty")
     try:
         root = etree.fromstring(data, _parser)
-        if _has_bare_values():
-            root = etree.fromstring(_quote_values(data), _parser)
+        if len(_parser.error_log):
+            root = _mended(data, root)
     except (etree.XMLSyntaxError, ValueError) as error:
         raise ProtocolError(f"its answer is no XML: {_kind(data)}", data) from error
     if root is None:
@@ -56,8 +56,28 @@ _TAG = re.compile(rb"<[A-Za-z_][^<>]*>")
 _VALUE = re.compile(rb"""("[^"]*"|'[^']*')|=([^\s"'<>]+)""")
 
 
-def _has_bare_values() -> bool:
-    return any(entry.type == etree.ErrorTypes.ERR_ATTRIBUTE_NOT_STARTED for entry in _parser.error_log)
+# Character references. The halves of a surrogate pair are no characters, which is how a smiley is escaped by who thinks
+# in UTF-16, and libxml2 lets them through into text that cannot be read any more.
+_REFERENCE = re.compile(rb"&#(?:x0*([0-9A-Fa-f]{1,6})|0*([0-9]{1,7}));")
+
+
+def _mended(data: bytes, root: Element) -> Element:
+    """What recovery alone has made of a document, or something better. Raises ValueError for what cannot be read."""
+    if any(entry.type == etree.ErrorTypes.ERR_ATTRIBUTE_NOT_STARTED for entry in _parser.error_log):
+        data = _quote_values(data)
+        root = etree.fromstring(data, _parser)
+    if root is not None:
+        try:
+            etree.tostring(root, encoding="unicode")
+        except UnicodeDecodeError:
+            root = etree.fromstring(_REFERENCE.sub(_character, data), _parser)
+            etree.tostring(root, encoding="unicode")
+    return root
+
+
+def _character(reference: re.Match[bytes]) -> bytes:
+    number = int(reference[1], 16) if reference[1] else int(reference[2])
+    return b"&#xFFFD;" if 0xD800 <= number < 0xE000 else reference[0]
 
 
 def _quote_values(data: bytes) -> bytes:

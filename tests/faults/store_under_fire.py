@@ -16,6 +16,7 @@ import signal
 import sqlite3
 import sys
 from collections import Counter
+from itertools import pairwise
 from pathlib import Path
 
 from bridge.clock import SystemClock
@@ -117,7 +118,7 @@ def main(directory: Path, rounds: int) -> None:
                 "faults": faults,
                 "pushes": max(delivered),
                 "missing": missing,
-                "out_of_order": sum(b < a - 10 for a, b in zip(delivered, delivered[1:], strict=False)),
+                "out_of_order": sum(b < a - 10 for a, b in pairwise(delivered)),
                 "doubles": doubles,
                 "unknown_outcomes": unknown,
             }

@@ -1,0 +1,14 @@
+"""How much hypothesis tries: a hundred examples of everything; with `HYPOTHESIS_PROFILE=fuzz` (make fuzz), many."""
+
+from __future__ import annotations
+
+import os
+
+from hypothesis import HealthCheck, settings
+
+# Time is no matter of theirs: a shared machine is slow when it likes, and what has to be quick says so itself.
+settings.register_profile("plain", deadline=None)
+settings.register_profile(
+    "fuzz", max_examples=10_000, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
+)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "plain"))
