@@ -23,7 +23,15 @@ def test_it_quotes() -> None:
 
 @pytest.mark.parametrize(("file", "code"), QUOTES, ids=[str(number) for number in range(len(QUOTES))])
 def test_a_quote_is_in_its_file(file: str, code: str) -> None:
-    assert code in (ROOT / file).read_text(), f"{file} has changed: bring docs/drivers.md up to date"
+    # The guide shows methods without the indentation of their class, and with the blank lines that ruff gives them there.
+    lines, quote = _filled((ROOT / file).read_text()), _filled(code)
+    indented = ["    " + line for line in quote]
+    found = any(lines[at : at + len(quote)] in (quote, indented) for at in range(len(lines)))
+    assert found, f"{file} has changed: bring docs/drivers.md up to date"
+
+
+def _filled(text: str) -> list[str]:
+    return [line for line in text.splitlines() if line.strip()]
 
 
 @pytest.mark.parametrize("link", LINKS)
