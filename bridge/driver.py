@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, ClassVar, Generic, Protocol, TypeVar
@@ -20,7 +20,19 @@ import structlog
 from pydantic import BaseModel
 
 from bridge.clock import Clock
-from bridge.model import Capability, Device, DeviceEvent, Found, Identity, Kind, Reading
+from bridge.model import (
+    Capability,
+    Channel,
+    Command,
+    Device,
+    DeviceEvent,
+    Found,
+    Identity,
+    Kind,
+    Reading,
+    Result,
+)
+from bridge.settings.plan import Configuration, Step
 
 API_VERSION = 1
 
@@ -157,6 +169,10 @@ class Driver(Generic[C]):
     kinds: ClassVar[frozenset[Kind]]
     capabilities: ClassVar[frozenset[Capability]]
     Config: ClassVar[type[BaseModel]]
+    # With Capability.SETTINGS: every setting that the family can have, by its path (`users.*.role`), and what is done
+    # on the wire for it; becomes a table in the docs. Under `vendor.<name>`, what `VendorSettings` says.
+    settings: ClassVar[Mapping[str, str]] = {}
+    VendorSettings: ClassVar[type[BaseModel] | None] = None
 
     __slots__ = ("config", "device", "io")
 
@@ -188,6 +204,22 @@ class Driver(Generic[C]):
     def events(self) -> AsyncIterator[DeviceEvent]:
         """Yield what the device reports; may be called before the first poll(). When it ends or raises, the runner
         starts it again, backing off."""
+        raise NotImplementedError
+
+    async def read_settings(self, channel: Channel, sections: Collection[str]) -> Configuration:
+        """Ask what a channel of the device is set to in these sections of `Settings`, and what it would take there.
+        Writes nothing. A section that this unit does not have is absent. Raises `DeviceError`."""
+        raise NotImplementedError
+
+    async def apply(self, channel: Channel, step: Step) -> bool:
+        """Write one section, so that the device is as `step.after` says; what it does not speak of stays as it is.
+        Doing it twice does no harm. True when it takes a reboot before it holds. Raises `Rejected` with the device's
+        own reason, or another `DeviceError`; then it is open how much of the step was done."""
+        raise NotImplementedError
+
+    async def command(self, command: Command) -> Result:
+        """Do something, once, and never again by itself: whoever does not hear the answer must not open a door twice.
+        Raises `Rejected`, `Unsupported`, or another `DeviceError`."""
         raise NotImplementedError
 
     @classmethod

@@ -30,6 +30,15 @@ class Capability(StrEnum):
     STREAMS = "streams"  # poll() reports streams
     EVENTS = "events"  # events() yields
     DISCOVER = "discover"  # discover() finds devices nobody listed
+    SETTINGS = "settings"  # read_settings() and apply()
+    REBOOT = "reboot"  # command(): starts anew
+    OPEN_DOOR = "open_door"  # command(): opens a door; argument `output`
+    SNAPSHOT = "snapshot"  # command(): a picture
+    POWER_CYCLE = "power_cycle"  # command(): takes the power from one port and gives it back; argument `port`
+
+
+# What `command()` can be asked for.
+COMMANDS = frozenset({Capability.REBOOT, Capability.OPEN_DOOR, Capability.SNAPSHOT, Capability.POWER_CYCLE})
 
 
 class Rung(IntEnum):
@@ -92,6 +101,7 @@ class Channel:
     source: str | None = None
     streams: tuple[str, ...] = ()  # tokens or names picked by the inventory, high first; empty: the driver picks
     vms: Mapping[str, Any] = field(default_factory=dict)
+    service: str | None = None  # the VMS's word for what it is used as; templates are chosen by it
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,6 +194,24 @@ class DeviceEvent:
     source_time: float | None = None
     topic: str = ""
     data: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """Something that a device is asked to do, once. `action` is one of `COMMANDS`."""
+
+    action: Capability
+    channel: str | None = None  # the channel's key; None when it concerns the whole device
+    arguments: Mapping[str, Fact] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What came of a command. `detail` is for people; `data` a picture, for one."""
+
+    detail: str = ""
+    data: bytes = b""
+    content_type: str = ""
 
 
 @dataclass(frozen=True, slots=True)

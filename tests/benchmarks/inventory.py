@@ -16,7 +16,7 @@ import time
 from pathlib import Path
 from statistics import median
 
-from bridge.config import load
+from bridge.config.load import load
 
 NAME = "inventory"
 DEVICES = 5000

@@ -12,7 +12,7 @@ import pytest
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from bridge import registry
-from bridge.config import InvalidInventory, Inventory, Problem, load_bytes
+from bridge.config.load import InvalidInventory, Inventory, Problem, load_bytes
 from bridge.config.types import Duration, SecretValue
 from bridge.driver import AnyDriver, Driver
 from bridge.model import Capability, Kind

@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bridge.config import InvalidInventory, load, yaml12
+from bridge.config import yaml12
 from bridge.config.edit import add_devices
+from bridge.config.load import InvalidInventory, load
 from bridge.config.splice import insert
 from bridge.model import Found
 from tests.unit.config_support import stub_drivers

@@ -11,7 +11,7 @@ from textwrap import dedent, indent
 
 import pytest
 
-from bridge.config import InvalidInventory, Problem, load
+from bridge.config.load import InvalidInventory, Problem, load
 from bridge.config.models import PusherHttp, PusherServer, Watch
 from bridge.config.types import Listen
 from bridge.model import Channel, Kind, Policy
@@ -264,7 +264,7 @@ def test_fingerprints_are_the_same_in_every_process(tmp_path: Path) -> None:
     path = tmp_path / "config.yaml"
     path.write_text("devices: [{id: a, driver: onvif, address: 192.0.2.1, vms: {lat: 1, id: 1, name: x}}]")
     program = (
-        "import sys; from pathlib import Path; from bridge.config import load; i = load(Path(sys.argv[1]));"
+        "import sys; from pathlib import Path; from bridge.config.load import load; i = load(Path(sys.argv[1]));"
         "sys.stdout.write(i.digest + i.devices[0].fingerprint)"
     )
     seen = {

@@ -12,8 +12,9 @@ import pytest
 from jsonschema import Draft202012Validator
 from pydantic import BaseModel
 
-from bridge.config import load, yaml12
+from bridge.config import yaml12
 from bridge.config.fields import reachable
+from bridge.config.load import load
 from bridge.config.models import (
     Bridge,
     Defaults,

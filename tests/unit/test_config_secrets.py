@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bridge.config import InvalidInventory, Inventory, load_bytes
+from bridge.config.load import InvalidInventory, Inventory, load_bytes
 from bridge.config.references import References, Unresolved
 from bridge.secrets import Secret
 from tests.unit.config_support import ENV, FILE, HEAD, errors, problems, read, stub_drivers, warnings
