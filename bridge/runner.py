@@ -10,8 +10,8 @@ from __future__ import annotations
 import asyncio
 import random
 import traceback
-from collections.abc import Awaitable, Callable
-from contextlib import aclosing
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -39,6 +39,7 @@ EVENTS_RETRY_CAP = 300.0
 POLL_GAP = 1.0  # seconds between the starts of two polls, at least
 POLL_LIMIT = 120.0  # seconds that a poll may take in all, whatever the driver thinks
 CLOSE_LIMIT = 3.0
+COMMANDS_WAITING = 16  # for one device; whoever asks for more is refused
 ALARMS = 256  # conditions remembered of one device; one with more sources than that is making them up
 
 _NO_BUGS: frozenset[str] = frozenset()
@@ -65,6 +66,7 @@ class Runner:
         "_around",
         "_back",
         "_bugs",
+        "_commands",
         "_driver",
         "_identified",
         "_lock",
@@ -72,6 +74,7 @@ class Runner:
         "_poll_now",
         "_ready",
         "_tasks",
+        "_waiting",
         "device",
         "listening",
         "state",
@@ -91,6 +94,8 @@ class Runner:
         self._ready = False  # online, identified, authorised: it can be listened to
         self._alarms: dict[tuple[str | None, EventKind, str, str], Alarm] = {}
         self._bugs = _NO_BUGS
+        self._commands: asyncio.Lock | None = None  # made when somebody commands it: few devices ever are
+        self._waiting = 0
         self._tasks: tuple[asyncio.Task[None], ...] = ()
 
     def start(self, spread: float = 0.0) -> None:
@@ -111,6 +116,32 @@ class Runner:
             log.info("device did not let go in time", device=self.device.id)
         except Exception as error:
             self._bug(error)
+
+    # -- commands ------------------------------------------------------------------------------------------------
+
+    @asynccontextmanager
+    async def exclusive(self) -> AsyncIterator[AnyDriver]:
+        """The driver, for a command or a template: one at a time, in the order of asking; polls go on beside it.
+
+        Raises Throttled where too many wait already, and lets the caller's own DeviceErrors through.
+        """
+        if self._commands is None:
+            self._commands = asyncio.Lock()
+        if self._waiting >= COMMANDS_WAITING:
+            raise Throttled("too many commands wait for it already", seconds=RETRY_FIRST)
+        self._waiting += 1
+        try:
+            await self._commands.acquire()
+        finally:
+            self._waiting -= 1
+        try:
+            yield self._driver
+        finally:
+            self._commands.release()
+
+    def poll_soon(self) -> None:
+        """Ask the device how it is now rather than when it is due: something happened to it."""
+        self._poll_now.set()
 
     async def _guard(self, life: Callable[..., Awaitable[None]], *arguments: float) -> None:
         """A bug of ours ends neither the device's life nor anybody else's."""

@@ -31,7 +31,7 @@ from bridge.model import (
     Stream,
 )
 from bridge.pushes.labels import Labels
-from bridge.runner import Runner, Surroundings
+from bridge.runner import COMMANDS_WAITING, Runner, Surroundings
 from bridge.state.reachability import Reach
 from bridge.store import kept
 from bridge.store.store import Store
@@ -385,3 +385,28 @@ async def test_another_device_behind_the_same_entry_is_noticed(
         await world.step(1)
     await until(lambda: runner.state.identity is not None and runner.state.identity.serial == "SN2")
     assert "another device answers" in capsys.readouterr().out
+
+
+async def test_one_command_at_a_time_and_not_too_many(world: World) -> None:
+    runner, driver = await world.add()
+    order: list[int] = []
+    release = asyncio.Event()
+
+    async def command(number: int) -> None:
+        async with runner.exclusive() as given:
+            assert given is driver
+            order.append(number)
+            await release.wait()
+
+    tasks = [asyncio.create_task(command(number)) for number in range(1 + COMMANDS_WAITING)]
+    await until(lambda: order == [0])
+    with pytest.raises(Throttled, match="too many commands wait"):
+        async with runner.exclusive():
+            pass
+    tasks[3].cancel()  # whoever gives up waiting leaves its place
+    await asyncio.gather(tasks[3], return_exceptions=True)
+    release.set()
+    await asyncio.gather(*tasks[:3], *tasks[4:])
+    assert order == [0, 1, 2, *range(4, 1 + COMMANDS_WAITING)]
+    async with runner.exclusive():
+        pass
