@@ -1,9 +1,10 @@
 """Runs PyPI's `ipycam`, a virtual camera written by others, on loopback. Executed by the environment it is in.
 
-Arguments: ONVIF port, RTSP port. Only where it listens is changed: its HTTP server binds to 127.0.0.1, and its
-discovery, which would join the network's multicast group, stays off.
+Arguments: ONVIF port, RTSP port. Only where it listens is changed: its servers bind to 127.0.0.1, and its discovery,
+which would join the network's multicast group, stays off. It serves RTSP where it finds ffmpeg, and not elsewhere.
 """
 
+import functools
 import sys
 import threading
 
@@ -22,6 +23,7 @@ class Silent:
 _server = ipycam.camera.ReusableThreadingTCPServer
 ipycam.camera.WSDiscoveryServer = Silent
 ipycam.camera.ReusableThreadingTCPServer = lambda address, handler: _server(("127.0.0.1", address[1]), handler)
+ipycam.camera.NativeRTSPServer = functools.partial(ipycam.camera.NativeRTSPServer, host="127.0.0.1")
 
 camera = IPCamera(
     CameraConfig(

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import random
+import shutil
 import socket
 import subprocess
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 import aiohttp
@@ -30,8 +33,9 @@ def free_port() -> int:
         return int(one.getsockname()[1])
 
 
-@pytest.fixture(scope="module")
-def ipycam() -> Iterator[int]:
+@contextmanager
+def running(environ: Mapping[str, str]) -> Iterator[int]:
+    """Its ONVIF port."""
     # opencv-python-headless stands in for opencv-python, which wants a desktop's libraries.
     python = python_peer("ipycam", ("numpy", "opencv-python-headless"), ("--no-deps", "ipycam==1.3.0"))
     port = free_port()
@@ -40,12 +44,22 @@ def ipycam() -> Iterator[int]:
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         text=True,
+        env=environ,
     )
     assert camera.stdout is not None
     assert any(line == "up\n" for line in camera.stdout), "ipycam did not start"
-    yield port
-    camera.kill()
-    camera.wait()
+    try:
+        yield port
+    finally:
+        camera.kill()
+        camera.wait()
+
+
+@pytest.fixture(scope="module")
+def ipycam() -> Iterator[int]:
+    # Without ffmpeg it tells of streams that nobody serves.
+    with running({**os.environ, "PATH": ""}) as port:
+        yield port
 
 
 @pytest.fixture
@@ -83,6 +97,19 @@ async def test_streams_that_nobody_serves_are_down(ipycam: int, http: aiohttp.Cl
     reading = await camera.poll()
     assert [stream.up for stream in reading.streams[""]] == [False, False]
     assert reading.streams[""][0].detail == "no RTSP connection: Connection refused"
+
+
+async def test_streams_that_it_serves_are_up(http: aiohttp.ClientSession) -> None:
+    if shutil.which("ffmpeg") is None:
+        if os.environ.get("DEVICE_BRIDGE_TEST_ALL"):
+            pytest.fail("ffmpeg is missing: apt-get install ffmpeg")
+        pytest.skip("ffmpeg is not installed: apt-get install ffmpeg")
+    with running(os.environ) as port:
+        camera = driver(port, http, check="describe")
+        await camera.open()
+        reading = await camera.poll()
+        assert [stream.up for stream in reading.streams[""]] == [True, True]
+        await camera.close()
 
 
 async def test_a_wrong_password_is_an_auth_failure(ipycam: int, http: aiohttp.ClientSession) -> None:
