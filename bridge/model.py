@@ -166,6 +166,10 @@ class EventKind(StrEnum):
     SIGNAL_LOSS = "signal_loss"  # active: the channel's video is gone
     INPUT = "input"
     RELAY = "relay"
+    DOOR = "door"  # active: it is open; data: state (open, closed, forced, held)
+    LOCK = "lock"  # active: unlocked, data: by (card, code, face, button, call, dtmf, api, schedule)
+    CALL = "call"  # momentary; data: state (ringing, answered, missed, ended), apartment, peer
+    ACCESS = "access"  # momentary; somebody showed a key; data: by, granted (true, false), credential, apartment, user
     ANALYTICS = "analytics"  # line crossed, object inside, ...
     HARDWARE = "hardware"  # fan, power supply, storage, temperature
     REBOOT = "reboot"
@@ -182,7 +186,8 @@ class DeviceEvent:
 
     `active` is the new value of a condition (motion began, ended), or None for something momentary. `initial`
     marks a state that the device repeats on request (ONVIF PropertyOperation "Initialized"), as opposed to a
-    change of it. `source_time` is the device's own clock, seconds since the epoch, or None where it gave none
+    change of it; `replayed` one that happened a while ago and that the device had kept: it goes into the record, and
+    nobody acts on it. `source_time` is the device's own clock, seconds since the epoch, or None where it gave none
     that can be read. `topic` and `data` are what the device said.
     """
 
@@ -191,6 +196,7 @@ class DeviceEvent:
     source: str = ""  # what the device names as the origin: a source token, an input number, a rule
     active: bool | None = None
     initial: bool = False
+    replayed: bool = False
     source_time: float | None = None
     topic: str = ""
     data: Mapping[str, str] = field(default_factory=dict)

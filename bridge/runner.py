@@ -173,7 +173,7 @@ class Runner:
                 wait, share = wait * share, 1.0
             metrics.polls.labels(driver, outcome).inc()
             metrics.poll_seconds.labels(driver).observe(clock.now().mono - began)
-            self._expire_alarms()
+            await self._expire_alarms()
             due = clock.now().mono + wait
             if await clock.wait(self._poll_now, wait):
                 # Events ask for polls; a device that sends them without end is still polled at a bounded rate.
@@ -297,7 +297,9 @@ class Runner:
         if self.state.reach.reach is not Reach.ONLINE:
             await self._advance(lambda state: device.heard(state, self.device, now))
             self._poll_now.set()
-        if event.kind is EventKind.RESYNC:
+        if event.replayed:
+            pass  # it goes into the record; what it says was so once
+        elif event.kind is EventKind.RESYNC:
             await self._events_are_hearsay()
         elif event.kind is EventKind.SIGNAL_LOSS and event.active is not None and event.channel is not None:
             channel, lost = event.channel, event.active
@@ -310,19 +312,19 @@ class Runner:
             self._poll_now.set()
         elif event.kind is EventKind.CONFIG_CHANGED:
             self._poll_now.set()
-        self._note(event)
+        await self._note(event)
 
     async def _events_are_hearsay(self) -> None:
         now = self._around.clock.now()
         await self._advance(lambda state: (device.events_lost(state, now), []))
         self._alarms = {key: alarm.events_lost(one) for key, one in self._alarms.items()}
 
-    def _note(self, event: DeviceEvent) -> None:
+    async def _note(self, event: DeviceEvent) -> None:
         """Conditions once at their edges, momentary events each time: into the journal."""
         around, now = self._around, self._around.clock.now()
-        if event.active is None:
+        if event.active is None or event.replayed:
             if not event.initial and event.kind is not EventKind.RESYNC:
-                self._journal(event, event.active, "event")
+                await self._journal(event, event.active, "event")
             return
         key = (event.channel, event.kind, event.topic, event.source)
         known = self._alarms.get(key)
@@ -333,31 +335,20 @@ class Runner:
         if after is not None:
             self._alarms[key] = after
         if change is not None:
-            self._journal(event, change.active, change.reason)
+            await self._journal(event, change.active, change.reason)
 
-    def _expire_alarms(self) -> None:
+    async def _expire_alarms(self) -> None:
         now = self._around.clock.now()
-        for key, one in self._alarms.items():
+        for key, one in tuple(self._alarms.items()):
             after, change = alarm.expire(one, now)
             if change is not None:
                 self._alarms[key] = after
                 channel, kind, topic, source = key
                 event = DeviceEvent(kind, channel=channel, source=source, topic=topic)
-                self._journal(event, change.active, change.reason)
+                await self._journal(event, change.active, change.reason)
 
-    def _journal(self, event: DeviceEvent, active: bool | None, reason: str) -> None:
-        self._around.journal.add(
-            at=self._around.clock.now().wall,
-            device=self.device.id,
-            channel=event.channel,
-            kind=event.kind,
-            active=active,
-            reason=reason,
-            source=event.source,
-            source_time=event.source_time,
-            topic=event.topic,
-            data=event.data,
-        )
+    async def _journal(self, event: DeviceEvent, active: bool | None, reason: str) -> None:
+        await self._kept(lambda: self._around.journal.add(self.device, event, active, reason))
 
     # -- state -----------------------------------------------------------------------------------------------------
 
@@ -369,23 +360,27 @@ class Runner:
             after, changes = change(before)
             rows = kept.rows(self.device, before, after)
             pushes = [push for one in changes if (push := self._push(one)) is not None]
-            attempt = 0
-            while rows or pushes:
+            if rows or pushes:
                 began = around.clock.now().mono
-                try:
-                    await around.store.commit(self.device.id, rows, pushes)
-                    around.metrics.commit_seconds.observe(around.clock.now().mono - began)
-                    break
-                except StoreError as error:
-                    # Nothing that happened is given up: this device waits for the store, the others are not held.
-                    attempt += 1
-                    around.metrics.store_errors.inc()
-                    log.error("the store takes no change", device=self.device.id, reason=str(error))
-                    await around.clock.sleep(backoff.delay(attempt, around.random, first=1.0, cap=30.0))
+                await self._kept(lambda: around.store.commit(self.device.id, rows, pushes))
+                around.metrics.commit_seconds.observe(around.clock.now().mono - began)
             self.state = after
         for push in pushes:
             around.metrics.pushes.labels(push.type).inc()
         self._tell(before, after, changes)
+
+    async def _kept(self, write: Callable[[], Awaitable[None]]) -> None:
+        """Write until the store takes it. Nothing that happened is given up: this device waits, the others are not
+        held."""
+        around, attempt = self._around, 0
+        while True:
+            try:
+                return await write()
+            except StoreError as error:
+                attempt += 1
+                around.metrics.store_errors.inc()
+                log.error("the store takes no change", device=self.device.id, reason=str(error))
+                await around.clock.sleep(backoff.delay(attempt, around.random, first=1.0, cap=30.0))
 
     def _push(self, change: StatusChange) -> Any:
         channel = next(one for one in self.device.channels if one.key == change.channel)

@@ -15,6 +15,7 @@ from aiohttp import web
 
 from bridge import backoff
 from bridge.clock import Clock, SystemClock
+from bridge.config import models
 from bridge.config.load import InvalidInventory, Inventory, load
 from bridge.delivery.build import build
 from bridge.delivery.pusher_server import PusherServer
@@ -66,7 +67,6 @@ class Service:
     def __init__(self, inventory: Inventory, *, clock: Clock | None = None, redactor: Redactor | None = None) -> None:
         self.inventory = inventory
         self.metrics = Metrics()
-        self.journal = Journal()
         self.clock = clock or SystemClock()
         self._random = random.Random()
         self._redactor = redactor or Redactor()
@@ -96,6 +96,7 @@ class Service:
         self._stack.push_async_callback(self.store.close)
         self.metrics.store_waiting.set_function(lambda: self.store.waiting)
         self.tokens = Tokens(self.store, self.clock)
+        self.journal = Journal(self.store, self.clock)
         self._stack.push_async_callback(self._close_delivery)
         http = http_session()
         self._stack.push_async_callback(http.close)
@@ -165,6 +166,7 @@ class Service:
             build(
                 one,
                 inventory.delivery.channel_prefix,
+                source=inventory.bridge.name,
                 clock=self.clock,
                 metrics=self.metrics,
                 redactor=self._redactor,
@@ -183,6 +185,9 @@ class Service:
         )
         try:
             await self.store.leave_all_but([sink.name for sink in sinks])
+            self.journal.forwarded = frozenset(
+                kind for one in inventory.delivery.sinks if isinstance(one, models.WebhookSink) for kind in one.events
+            )
             for sink in sinks:
                 await self.store.join(sink.name)
                 await sink.open()
@@ -246,9 +251,10 @@ class Service:
     async def _prune_forever(self) -> None:
         while True:
             await self.clock.sleep(backoff.jittered(PRUNE_EVERY, self._random))
-            bounds = self.inventory.delivery.outbox
+            bounds, record = self.inventory.delivery.outbox, self.inventory.delivery.events
             try:
                 lost = await self.store.prune(max_rows=bounds.max_rows, max_age=bounds.max_age, history=bounds.history)
+                await self.journal.prune(max_rows=record.max_rows, max_age=record.max_age)
                 self._not_ready.pop("store", None)
             except StoreError as error:
                 self._not_ready["store"] = str(error)

@@ -108,7 +108,8 @@ async def _online(inventory: Inventory, *, quiet: bool) -> list[Result]:
             done()
             return
         try:
-            made = build(one, inventory.delivery.channel_prefix, clock=clock, metrics=Metrics(), redactor=redactor)
+            prefix, source = inventory.delivery.channel_prefix, inventory.bridge.name
+            made = build(one, prefix, source=source, clock=clock, metrics=Metrics(), redactor=redactor)
             try:
                 detail = await made.check()
                 results.append(Result("sink", one.name, True, "ok", redactor(detail)))

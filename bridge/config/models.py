@@ -26,7 +26,7 @@ from bridge.config.types import (
     SocketKey,
     Url,
 )
-from bridge.model import Kind
+from bridge.model import EventKind, Kind
 
 Port = Annotated[int, Field(strict=True, ge=1, le=65535)]
 Count = Annotated[int, Field(strict=True, ge=1)]
@@ -119,6 +119,13 @@ class Outbox(Block):
     history: Duration = Field(3600.0, description="how long delivered pushes stay to be looked at")
 
 
+class Events(Block):
+    """What devices report is kept for people, scripts and webhooks."""
+
+    max_rows: Count = Field(100_000, description="events kept at most")
+    max_age: Annotated[Duration, Field(gt=0)] = Field(30 * 86400.0, description="how long they are kept")
+
+
 class PusherServer(Block):
     """The bridge as a Pusher Channels server: clients connect to it on `bridge.http`."""
 
@@ -172,8 +179,24 @@ class PusherHttp(Block):
     tls: SinkTls = Field(SinkTls(), description="how the server's certificate is checked")
 
 
-Sink = PusherServer | PusherHttp
-SINKS: dict[str, type[PusherServer] | type[PusherHttp]] = {"pusher_server": PusherServer, "pusher_http": PusherHttp}
+class WebhookSink(Block):
+    """A URL that gets what devices report (doors, calls, keys ...), one signed POST each."""
+
+    type: Literal["webhook"] = Field(description="what kind of sink this is")
+    name: Id = Field(description="its name in logs, metrics and commands", examples=["access-log"])
+    url: Url = Field(description="where to post", examples=["https://ops.example.net/hooks/house-12"])
+    secret: SecretValue = Field(description="signs each message; whsec_ and base64, or any text")
+    events: tuple[EventKind, ...] = Field(
+        (EventKind.DOOR, EventKind.LOCK, EventKind.CALL, EventKind.ACCESS, EventKind.TAMPER),
+        description="the kinds of events it gets",
+    )
+    pushes: bool = Field(False, description="whether it gets the pushes as well")
+    timeout: Annotated[Duration, Field(gt=0, le=300)] = Field(10.0, description="longest wait for an answer")
+    tls: SinkTls = Field(SinkTls(), description="how the receiver's certificate is checked")
+
+
+Sink = PusherServer | PusherHttp | WebhookSink
+SINKS: dict[str, type[Sink]] = {"pusher_server": PusherServer, "pusher_http": PusherHttp, "webhook": WebhookSink}
 
 
 class Delivery(Block):
@@ -183,6 +206,7 @@ class Delivery(Block):
         "private-", pattern=r"^[A-Za-z0-9_=@,.;-]{0,64}$", description="what goes before every channel name"
     )
     outbox: Outbox = Field(Outbox(), description="the bounds of what waits")
+    events: Events = Field(Events(), description="the bounds of the record of events")
     sinks: tuple[Annotated[Sink, Field(discriminator="type")], ...] = Field(
         (), description="the places where pushes go; each gets all of them"
     )

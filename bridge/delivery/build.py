@@ -9,11 +9,12 @@ from bridge.config import models
 from bridge.delivery.pusher_http import BATCH, PusherHttp
 from bridge.delivery.pusher_server import PusherServer
 from bridge.delivery.sink import Sink
+from bridge.delivery.webhook import Webhook
 from bridge.metrics import Metrics
 from bridge.secrets import Redactor
 
 
-def build(sink: models.Sink, prefix: str, *, clock: Clock, metrics: Metrics, redactor: Redactor) -> Sink:
+def build(sink: models.Sink, prefix: str, *, source: str, clock: Clock, metrics: Metrics, redactor: Redactor) -> Sink:
     """Raises OSError and ssl.SSLError for certificate files that cannot be used."""
     if isinstance(sink, models.PusherServer):
         return PusherServer(
@@ -29,6 +30,21 @@ def build(sink: models.Sink, prefix: str, *, clock: Clock, metrics: Metrics, red
             max_connections=sink.max_connections,
             max_buffer=sink.buffer,
         )
+    tls = _tls(sink.tls) if sink.url.startswith("https:") else None
+    if isinstance(sink, models.WebhookSink):
+        return Webhook(
+            sink.name,
+            sink.url,
+            sink.secret,
+            source=source,
+            events=sink.events,
+            pushes=sink.pushes,
+            clock=clock,
+            redactor=redactor,
+            prefix=prefix,
+            timeout=sink.timeout,
+            tls=tls,
+        )
     return PusherHttp(
         sink.name,
         sink.url,
@@ -42,7 +58,7 @@ def build(sink: models.Sink, prefix: str, *, clock: Clock, metrics: Metrics, red
         max_payload=sink.max_payload,
         batch={"auto": BATCH, "off": 1}[sink.batch] if isinstance(sink.batch, str) else sink.batch,
         timeout=sink.timeout,
-        tls=_tls(sink.tls) if sink.url.startswith("https:") else None,
+        tls=tls,
     )
 
 

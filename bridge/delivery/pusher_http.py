@@ -21,47 +21,24 @@ from __future__ import annotations
 
 import json
 import ssl
-from collections.abc import Sequence
-from dataclasses import dataclass
-from email.utils import parsedate_to_datetime
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
-import aiohttp
-from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_attempt, wait_random_exponential
 from yarl import URL
 
-from bridge import __version__
 from bridge.clock import Clock
 from bridge.delivery import pusher_protocol as protocol
+from bridge.delivery.http import Answer, Requests
 from bridge.delivery.sink import Refused, TryAgain, TrySmaller, wire_body
 from bridge.pushes import php_json
 from bridge.secrets import Redactor, Secret
 from bridge.store.store import OutboxRow
 
-CONNECT_SECONDS = 5.0
-CONNECT_TRIES = 3
-ANSWER_LIMIT = 4096  # bytes that are read of an answer
-WORDS_LIMIT = 300  # characters of it that people get to see
-RETRY_AFTER_LIMIT = 600.0
 SKEW = 300.0  # seconds between the clocks from which they are named; servers refuse at 600
 BATCH = 10  # the protocol's limit
 
 _REFUSED = frozenset({400, 413, 422})
 _NO_ROUTE = frozenset({404, 405})
-
-
-@dataclass(frozen=True, slots=True)
-class _Answer:
-    status: int
-    words: str  # the start of the body, on one line, without secrets
-    retry_after: float | None  # seconds
-    ahead: float | None  # by how many seconds the server's clock is ahead of ours
-
-    @property
-    def ok(self) -> bool:
-        return 200 <= self.status < 300
-
-    def __str__(self) -> str:
-        return f"HTTP {self.status}: {self.words}" if self.words else f"HTTP {self.status}"
 
 
 class PusherHttp:
@@ -97,13 +74,10 @@ class PusherHttp:
         self._key = key
         self._secret = secret
         self._clock = clock
-        self._redact = redactor
         self._prefix = prefix
         self._socket_key = socket_key
         self._max_payload = max_payload
-        self._timeout = aiohttp.ClientTimeout(total=timeout, sock_connect=min(CONNECT_SECONDS, timeout))
-        self._tls: ssl.SSLContext | bool = tls or True
-        self._session: aiohttp.ClientSession | None = None
+        self._requests = Requests(self._url, clock=clock, redactor=redactor, timeout=timeout, tls=tls)
         self._configured = self._largest = self.batch = min(batch, BATCH)
         # While the push that spoils a batch is being looked for: the batch's last number, and whether it was found.
         self._alone_until = 0
@@ -111,19 +85,13 @@ class PusherHttp:
         redactor.learn([secret])
 
     async def open(self) -> None:
-        if self._session is None:
-            self._session = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(limit=2, ssl=self._tls),
-                timeout=self._timeout,
-                # Plain answers only: a few compressed bytes can hold megabytes.
-                headers={"User-Agent": f"device-bridge/{__version__}", "Accept-Encoding": "identity"},
-                auto_decompress=False,
-            )
+        await self._requests.open()
 
     async def close(self) -> None:
-        session, self._session = self._session, None
-        if session is not None:
-            await session.close()
+        await self._requests.close()
+
+    def wants(self, row: OutboxRow) -> bool:
+        return bool(row.channel)
 
     async def check(self) -> str:
         """Signed `GET /apps/{id}/channels`, which proves the key and the secret where the server has it."""
@@ -191,62 +159,23 @@ class PusherHttp:
 
     # -- one request ---------------------------------------------------------------------------------------------
 
-    async def _request(self, method: str, path: str, content: object) -> _Answer:
+    async def _request(self, method: str, path: str, content: object) -> Answer:
         """Raises TryAgain when there is no answer."""
-        session = self._session
-        if session is None:
-            raise TryAgain("the sink is closed")
         body = None if content is None else php_json.encode(content).encode()
         path = self._app + path
-        tries = AsyncRetrying(
-            stop=stop_after_attempt(CONNECT_TRIES),
-            wait=wait_random_exponential(multiplier=0.2, max=2.0),
-            retry=retry_if_exception_type(aiohttp.ClientConnectorError),
-            sleep=self._clock.sleep,
-            reraise=True,
-        )
-        try:
-            async for attempt in tries:
-                with attempt:
-                    # Signed anew each time: the signature holds the time.
-                    query = protocol.signed_query(
-                        method,
-                        path,
-                        key=self._key,
-                        secret=self._secret,
-                        timestamp=int(self._clock.now().wall),
-                        body=body,
-                    )
-                    return await self._answer(session, method, URL(self._url + path).with_query(query), body)
-        except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
-            raise TryAgain(f"no connection to {self._shown(self._url)}: {self._shown(str(error))}") from error
-        except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            words = self._shown(str(error)) or type(error).__name__
-            raise TryAgain(f"no answer from {self._shown(self._url)}: {words}", unknown=method == "POST") from error
-        raise AssertionError("tenacity ends with a result or an error")
 
-    async def _answer(self, session: aiohttp.ClientSession, method: str, url: URL, body: bytes | None) -> _Answer:
-        headers = {} if body is None else {"Content-Type": "application/json"}
-        async with session.request(method, url, data=body, headers=headers, allow_redirects=False) as response:
-            try:
-                words = (await _start(response.content)).decode(errors="replace")
-            except (aiohttp.ClientError, TimeoutError):
-                words = ""  # the status has said what counts
-            status = _status(response.status, words)
-            if 300 <= status < 400:
-                words = f"it redirects to {response.headers.get('Location', 'nowhere')}: use that address as the url"
-            now = self._clock.now().wall
-            date = _date(response.headers.get("Date"))
-            return _Answer(
-                status,
-                self._shown(words),
-                _retry_after(response.headers.get("Retry-After"), now),
-                None if date is None else date - now,
+        def signed() -> tuple[URL, Mapping[str, str]]:
+            query = protocol.signed_query(
+                method, path, key=self._key, secret=self._secret, timestamp=int(self._clock.now().wall), body=body
             )
+            return URL(self._url + path).with_query(query), {}
 
-    def _failure(self, answer: _Answer) -> TryAgain:
+        answer = await self._requests.send(method, body, signed)
+        return replace(answer, status=_status(answer.status, answer.words))
+
+    def _failure(self, answer: Answer) -> TryAgain:
         """What is to be tried again, and what a person can do about it."""
-        where = self._shown(self._url)
+        where = self._requests.shown(self._url)
         if answer.status in (401, 403):
             hint = "compare app_id, key and secret with the server's"
             if answer.ahead is not None and abs(answer.ahead) >= SKEW:
@@ -259,17 +188,6 @@ class PusherHttp:
         unknown = answer.status >= 500 and answer.status != 503
         return TryAgain(f"{where} answers {answer}", after=answer.retry_after, unknown=unknown)
 
-    def _shown(self, text: str) -> str:
-        return self._redact(" ".join(text.split()))[:WORDS_LIMIT]
-
-
-async def _start(content: aiohttp.StreamReader) -> bytes:
-    """The first bytes of a body, ANSWER_LIMIT at most."""
-    data = b""
-    while more := await content.read(ANSWER_LIMIT - len(data)):
-        data += more
-    return data
-
 
 def _status(status: int, body: str) -> int:
     """What the server means: soketi puts its headers before its status, and its HTTP library then says 200."""
@@ -281,19 +199,3 @@ def _status(status: int, body: str) -> int:
         if isinstance(answer, dict) and isinstance(answer.get("code"), int):
             return int(answer["code"])
     return status
-
-
-def _date(header: str | None) -> float | None:
-    """Wall time of an HTTP date."""
-    try:
-        return parsedate_to_datetime(header).timestamp() if header else None
-    except (ValueError, OverflowError):
-        return None
-
-
-def _retry_after(header: str | None, now: float) -> float | None:
-    """Seconds, from either form of the header (RFC 9110, 10.2.3)."""
-    if header is not None and header.isascii() and header.isdigit() and len(header) < 10:
-        return min(float(header), RETRY_AFTER_LIMIT)
-    date = _date(header)
-    return None if date is None else min(max(0.0, date - now), RETRY_AFTER_LIMIT)

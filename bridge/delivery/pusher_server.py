@@ -150,6 +150,9 @@ class PusherServer:
         ticking.cancel()
         self._ticking = None
 
+    def wants(self, row: OutboxRow) -> bool:
+        return bool(row.channel)
+
     async def send(self, rows: Sequence[OutboxRow]) -> Refused:
         """Write each push to the subscribers of its channel. Raises TryAgain only when the server is closed.
 

@@ -61,6 +61,10 @@ class Sink(Protocol):
         """Let go of everything. Safe twice."""
         ...
 
+    def wants(self, row: OutboxRow) -> bool:
+        """Whether the row is one for this sink at all: device events are for webhooks alone."""
+        ...
+
     async def send(self, rows: Sequence[OutboxRow]) -> Refused:
         """Deliver rows, in order. Returns those that the other side will never take, with reasons for people.
         Raises TryAgain when the batch must be sent again, TrySmaller when it must be sent in smaller parts."""
@@ -106,13 +110,14 @@ class Pump:
             unknown_until = place.attempted
             while True:
                 rows = await self._rows()
-                if self.sink.confirms:
+                wanted = [row for row in rows if self.sink.wants(row)]
+                if self.sink.confirms and wanted:
                     await self._kept(partial(self._store.attempt, self.sink.name, rows[-1].seq))
                 if unknown_until > self.cursor:
                     self._unknown.inc(sum(row.seq <= unknown_until for row in rows))
                     unknown_until = 0 if rows[-1].seq >= unknown_until else unknown_until
                 try:
-                    refused = await self.sink.send(rows)
+                    refused = await self.sink.send(wanted) if wanted else ()
                 except TrySmaller:
                     continue
                 except Exception as error:
@@ -129,7 +134,7 @@ class Pump:
                 if failures:
                     log.info("sink works again", sink=self.sink.name, failures=failures)
                 failures, self.failing = 0, ""
-                await self._done(rows, refused)
+                await self._done(rows[-1].seq, len(wanted), refused)
         finally:
             self._store.unsubscribe(self._fresh)
 
@@ -164,12 +169,12 @@ class Pump:
                 log.error("the store refuses a cursor", sink=self.sink.name, reason=str(error))
                 await self._clock.sleep(backoff.delay(failures, self._random, first=RETRY_FIRST, cap=RETRY_CAP))
 
-    async def _done(self, rows: Sequence[OutboxRow], refused: Refused) -> None:
+    async def _done(self, last: int, sent: int, refused: Refused) -> None:
         for row, reason in refused:
             self._dead.inc()
             log.error("push refused for good", sink=self.sink.name, seq=row.seq, type=row.type, reason=reason)
-        self._delivered.inc(len(rows) - len(refused))
-        self.cursor = rows[-1].seq
+        self._delivered.inc(sent - len(refused))
+        self.cursor = last
         await self._kept(partial(self._store.acknowledge, self.sink.name, self.cursor, refused))
 
     def _bug(self, error: Exception) -> TryAgain:

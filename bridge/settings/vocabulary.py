@@ -210,6 +210,43 @@ class Audio(Block):
     microphone: Percent | None = Field(None, description="sensitivity of the microphone, percent")
 
 
+class Display(Block):
+    """The panel's display."""
+
+    text: Annotated[str, Field(max_length=200)] | None = Field(None, description="what it shows while nobody calls")
+    language: Annotated[str, Field(pattern=r"^[a-z]{2,3}$")] | None = Field(
+        None, description="its language", examples=["en", "ru"]
+    )
+
+
+class Call(Block):
+    """Calls from the panel."""
+
+    ring: Annotated[Duration, Field(ge=1, le=3600)] | None = Field(None, description="longest ringing, seconds")
+    talk: Annotated[Duration, Field(ge=1, le=7200)] | None = Field(None, description="longest talk, seconds")
+
+
+class Door(Block):
+    """What opens the door besides keys."""
+
+    dtmf: Annotated[str, Field(pattern=r"^[0-9*#]{0,8}$")] | None = Field(
+        None, description="digits that open it during a call; empty: none", examples=["1"]
+    )
+    code: SecretValue | None = Field(None, description="the common code: env:NAME, file:PATH or cred:NAME")
+    code_enabled: bool | None = Field(None, description="whether the common code opens it")
+
+
+class Sip(Block):
+    """The panel's SIP account."""
+
+    enabled: bool | None = Field(None, description="whether it registers")
+    server: Annotated[str, Field(min_length=1, max_length=253)] | None = Field(None, description="registrar")
+    port: Annotated[int, Field(ge=1, le=65535)] | None = Field(None, description="port of the registrar")
+    username: Annotated[str, Field(min_length=1, max_length=128)] | None = Field(None, description="its number there")
+    password: SecretValue | None = Field(None, description="the password: env:NAME, file:PATH or cred:NAME")
+    display_name: Annotated[str, Field(max_length=64)] | None = Field(None, description="the name that callees see")
+
+
 class MotionDetection(Block):
     """Motion detection in the device."""
 
@@ -244,6 +281,9 @@ class Settings(Block):
     imaging: Imaging | None = Field(None, description="the sensor and the picture")
     audio: Audio | None = Field(None, description="sound")
     motion_detection: MotionDetection | None = Field(None, description="motion detection in the device")
+    display: Display | None = Field(None, description="the panel's display")
+    call: Call | None = Field(None, description="calls from the panel")
+    door: Door | None = Field(None, description="what opens the door besides keys")
     relays: dict[Key, Relay] | None = Field(None, description="relay outputs, by the device's name or number for each")
     vendor: dict[Key, dict[str, Any]] | None = Field(None, description="what only one family has, by its driver")
     event_targets: dict[Key, EventTarget] | None = Field(None, description="where the device sends events, by a name")
@@ -251,6 +291,7 @@ class Settings(Block):
     ntp: Ntp | None = Field(None, description="where the time comes from")
     video_encoder_second: VideoEncoder | None = Field(None, description="the low stream")
     video_encoder_first: VideoEncoder | None = Field(None, description="the high stream")
+    sip: Sip | None = Field(None, description="the panel's SIP account")
     hostname: Hostname | None = Field(None, description="its name on the network")
     users: dict[Key, User] | None = Field(None, description="accounts on the device, by user name")
 

@@ -41,10 +41,22 @@ class StateRow(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class OutboxRow:
-    """One push on its way. `channel` is without prefix; `body` is the envelope without the socket key."""
+    """One push on its way. `channel` is without prefix; `body` is the envelope without the socket key. A device event
+    on its way to a webhook has no channel."""
 
     seq: int
     at: float
+    device: str
+    type: str
+    event: str
+    channel: str
+    body: str
+    socket: bool
+
+
+class OutboxEntry(NamedTuple):
+    """What is to be put into the outbox; `OutboxRow` is what it becomes there."""
+
     device: str
     type: str
     event: str
@@ -116,7 +128,7 @@ class Store:
         self._closed = True
         await self._writer.close()
         if self._read_connection is not None:
-            await self._read(lambda connection: connection.close())
+            await self.read(lambda connection: connection.close())
         await asyncio.to_thread(self._reader.shutdown)
         self._lock.close()
 
@@ -126,33 +138,41 @@ class Store:
         """Store what is now known of a device together with the pushes that tell it; returns once on disk."""
         now = self._clock.now().wall
         state_rows = [(row.device, row.part, json.dumps(row.data, separators=(",", ":")), now) for row in states]
-        push_rows = [
-            (now, device, push.type or push.event, str(push.event), push.channel, push.body(), push.carries_socket)
-            for push in pushes
-        ]
+        entries = outbox_entries(device, pushes)
 
-        def work(connection: sqlite3.Connection) -> int:
+        def work(connection: sqlite3.Connection) -> Sequence[OutboxEntry]:
             connection.executemany(
                 "INSERT INTO state VALUES (?, ?, ?, ?) ON CONFLICT (device, part) "
                 "DO UPDATE SET data = excluded.data, updated_at = excluded.updated_at",
                 state_rows,
             )
-            first = 0
-            for values in push_rows:
+            return entries
+
+        await self.write(work)
+
+    async def write(self, work: Callable[[sqlite3.Connection], Sequence[OutboxEntry]], *, durable: bool = True) -> None:
+        """Run `work(connection)` in a transaction, and put what it returns into the outbox in the same one: for tables
+        that have a module of their own."""
+        now = self._clock.now().wall
+
+        def whole(connection: sqlite3.Connection) -> list[OutboxRow]:
+            rows = []
+            for entry in work(connection):
                 cursor = connection.execute(
                     "INSERT INTO outbox (at, device, type, event, channel, body, socket) VALUES (?,?,?,?,?,?,?)",
-                    values,
+                    (now, *entry),
                 )
-                first = first or int(cursor.lastrowid or 0)
-            return first
+                rows.append(OutboxRow(int(cursor.lastrowid or 0), now, *entry))
+            return rows
 
-        def then(first: int) -> None:
-            self._tail.extend(OutboxRow(first + i, *values) for i, values in enumerate(push_rows))
-            self.last_seq = first + len(push_rows) - 1
-            for event in self._fresh:
-                event.set()
+        def then(rows: list[OutboxRow]) -> None:
+            if rows:
+                self._tail.extend(rows)
+                self.last_seq = rows[-1].seq
+                for event in self._fresh:
+                    event.set()
 
-        await self._writer.submit(work, then=then if push_rows else None)
+        await self._writer.submit(whole, durable=durable, then=then)
 
     async def knowledge(self) -> tuple[dict[str, dict[str, dict[str, Any]]], dict[str, dict[str, str]]]:
         """The states of all devices by part, and what their drivers keep, as of all commits handed in so far."""
@@ -178,7 +198,7 @@ class Store:
             # Numbers are without gaps inside the tail, so the place of a row follows from its number.
             start = seq + 1 - tail[0].seq
             return list(islice(tail, start, start + limit))
-        return await self._read(
+        return await self.read(
             lambda connection: [
                 _row(values)
                 for values in connection.execute(
@@ -276,7 +296,7 @@ class Store:
 
     async def dead_letters(self, limit: int = 100) -> list[DeadLetter]:
         """The newest dead letters first."""
-        return await self._read(
+        return await self.read(
             lambda connection: [
                 DeadLetter(*values)
                 for values in connection.execute(
@@ -306,13 +326,23 @@ class Store:
         """Run `work(connection)` in a write transaction: also for tables that have a module of their own."""
         return await self._writer.submit(work, durable=durable)
 
-    async def _read(self, work: Callable[[sqlite3.Connection], T]) -> T:
+    async def read(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        """Run `work(connection)`, which only reads, beside the writer."""
+
         def call() -> T:
             if self._read_connection is None:
                 self._read_connection = connect(self.path)
             return work(self._read_connection)
 
         return await asyncio.get_running_loop().run_in_executor(self._reader, call)
+
+
+def outbox_entries(device: str, pushes: Sequence[Push]) -> list[OutboxEntry]:
+    """Pushes as they go into the outbox."""
+    return [
+        OutboxEntry(device, push.type or push.event, str(push.event), push.channel, push.body(), push.carries_socket)
+        for push in pushes
+    ]
 
 
 def connect(path: Path) -> sqlite3.Connection:

@@ -72,8 +72,10 @@ class Api:
         return web.json_response(view(runner))
 
     async def _events(self, request: web.Request) -> web.Response:
-        after = number(request, "after")
-        entries = self._journal.after(after, LIMIT)
+        asked = request.query
+        entries = await self._journal.after(
+            number(request, "after"), LIMIT, device=asked.get("device"), kind=asked.get("kind")
+        )
         return web.json_response({"events": [{**asdict(one), "data": dict(one.data)} for one in entries]})
 
     async def _pushes(self, request: web.Request) -> web.Response:

@@ -199,7 +199,9 @@ async def kept_memory(ports: list[int]) -> float:
     """KB that a watched camera takes between two polls: driver, configuration, runner, tasks; no socket."""
     with tempfile.TemporaryDirectory() as folder:
         store = await Store.open(Path(folder), SystemClock())
-        around = Surroundings(store, Journal(), Labels(), Metrics(), SystemClock(), random.Random(1))
+        around = Surroundings(
+            store, Journal(store, SystemClock()), Labels(), Metrics(), SystemClock(), random.Random(1)
+        )
         config = OnvifConfig(auth="wsse", events=EventMode.OFF)
         # Connections are closed after each request: a camera is measured without its socket.
         async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0, force_close=True)) as http:

@@ -36,6 +36,9 @@ class Taker:
     async def check(self) -> str:
         return "takes everything"
 
+    def wants(self, row: OutboxRow) -> bool:
+        return True
+
     async def send(self, rows: Sequence[OutboxRow]) -> Refused:
         self.taken += len(rows)
         return ()

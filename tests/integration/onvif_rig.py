@@ -259,7 +259,7 @@ class Watch:
 @asynccontextmanager
 async def watched(driver: OnvifDriver, folder: Path, clock: FakeClock) -> AsyncIterator[Watch]:
     store = await Store.open(folder, clock)
-    journal = Journal()
+    journal = Journal(store, clock)
     around = Surroundings(store, journal, Labels("en"), Metrics(), clock, random.Random(1))
     runner = Runner(driver.device, driver, around, states.new(driver.device))
     runner.start()

@@ -34,6 +34,7 @@ def _secrets(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv(name, PASSWORD)
     monkeypatch.setenv("PUSHER_SECRET", "pusher-secret")
     monkeypatch.setenv("VMS_PUSH_SECRET", "vms-secret")
+    monkeypatch.setenv("WEBHOOK_SECRET", "hook-secret")
 
 
 def on_this_machine(simulators: dict[str, OnvifSimulator], folder: Path) -> Path:

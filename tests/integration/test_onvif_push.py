@@ -139,12 +139,12 @@ async def test_under_the_runner(tmp_path: Path) -> None:
     async with pushed(clock=clock) as (one, _), watched(one.driver, tmp_path, clock) as watch:
         await watch.listening()
         await one.moves(True)
-        await until(lambda: watch.journal.after(0))
+        await until(lambda: watch.journal.written)
         await one.simulator.reboot()
         # Nobody is told that the subscription is gone; the next Renew finds out.
         await watch.until(lambda: one.subscriptions == 1, within=250, step=10.0)
         await one.moves(True, False)
-        await watch.until(lambda: len(watch.journal.after(0)) >= 2, within=60)
+        await watch.until(lambda: watch.journal.written >= 2, within=60)
 
 
 # --- renewals

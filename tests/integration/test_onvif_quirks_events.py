@@ -56,12 +56,12 @@ async def test_q22_each_edge_once(quirk: str, tmp_path: Path) -> None:
         await watch.listening()
         await one.moves(True, False)
         await one.simulator.act("input", active=True)
-        await until(lambda: len(watch.journal.after(0)) >= 3)
+        await until(lambda: watch.journal.written >= 3)
         await one.simulator.act("drop_subscriptions")  # and the whole burst once more
         await watch.until(lambda: one.simulator.seen["CreatePullPointSubscription"] == 2, within=60)
         await one.moves(True)
-        await watch.until(lambda: len(watch.journal.after(0)) >= 4, within=60)
-        told = [(entry.kind, entry.active) for entry in watch.journal.after(0)]
+        await watch.until(lambda: watch.journal.written >= 4, within=60)
+        told = [(entry.kind, entry.active) for entry in await watch.journal.after(0)]
         assert told == [("motion", True), ("motion", False), ("input", True), ("motion", True)]
 
 
@@ -72,8 +72,8 @@ async def test_q22_motion_that_never_ends_ends_itself(tmp_path: Path) -> None:
     async with rig(config, quirks=quirks, clock=clock) as one, watched(one.driver, tmp_path, clock) as watch:
         await watch.listening()
         await one.moves(True, True, True)
-        took = await watch.until(lambda: len(watch.journal.after(0)) == 2, within=150, step=5.0)
-        told = [(entry.active, entry.reason) for entry in watch.journal.after(0)]
+        took = await watch.until(lambda: watch.journal.written == 2, within=150, step=5.0)
+        told = [(entry.active, entry.reason) for entry in await watch.journal.after(0)]
         assert told == [(True, "event"), (False, "timeout")]
         assert took >= 55
 

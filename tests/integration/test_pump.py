@@ -37,6 +37,9 @@ class ScriptedSink:
     async def check(self) -> str:
         return "scripted"
 
+    def wants(self, row: OutboxRow) -> bool:
+        return True
+
     async def send(self, rows: Sequence[OutboxRow]) -> Refused:
         self.asked.append([row.seq for row in rows])
         answer = self.script.pop(0) if self.script else set[int]()

@@ -56,7 +56,7 @@ async def test_the_path_before_apps_is_not_signed(line: Line, receiver: PusherAp
 
     async def proxy(request: web.Request) -> web.Response:
         url = f"{receiver.url}{request.path_qs.removeprefix('/push')}"
-        async with line.sink._session.post(url, data=await request.read()) as response:  # type: ignore[union-attr]
+        async with line.sink._requests._session.post(url, data=await request.read()) as response:  # type: ignore[union-attr]
             return web.Response(status=response.status, body=await response.read())
 
     app.router.add_post("/push/{rest:.*}", proxy)

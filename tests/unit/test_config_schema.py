@@ -58,7 +58,7 @@ def test_the_example_loads_without_a_warning() -> None:
     assert inventory.warnings == ()
     assert len(inventory.devices) == 5
     assert len(inventory.disabled) == 1
-    assert len(inventory.delivery.sinks) == 2
+    assert len(inventory.delivery.sinks) == 3
 
 
 def test_the_example_needs_the_variables_that_it_names() -> None:
@@ -187,6 +187,8 @@ SECTIONS: dict[str, str] = {
     "PusherHttp": "### delivery.sinks, type pusher_http",
     "SinkTls": "### delivery.sinks, type pusher_http",
     "DeviceEntry": "## devices",
+    "Events": "### delivery.events",
+    "WebhookSink": "### delivery.sinks, type webhook",
     "LoginBlock": "## devices",
     "Watch": "### watch",
     "ChannelEntry": "### channels",

@@ -93,11 +93,11 @@ class World:
         self.directory = directory
         self.clock = FakeClock()
         self.metrics = Metrics()
-        self.journal = Journal()
         self.runners: list[Runner] = []
 
     async def open(self) -> None:
         self.store = await Store.open(self.directory, self.clock)
+        self.journal = Journal(self.store, self.clock)
         self.around = Surroundings(self.store, self.journal, Labels("en"), self.metrics, self.clock, random.Random(1))
 
     async def close(self) -> None:
@@ -270,10 +270,10 @@ async def test_motion_is_noted_at_its_edges_and_ends_itself(world: World) -> Non
     for _ in range(3):
         driver.said.put_nowait(DeviceEvent(EventKind.MOTION, channel="", source="V1", active=True))
     driver.said.put_nowait(DeviceEvent(EventKind.VENDOR, topic="Acme/Odd", data={"x": "1"}))
-    await until(lambda: len(world.journal.after(0)) == 2)
+    await until(lambda: world.journal.written == 2)
     for _ in range(4):
         await world.step(31)
-    entries = [(one.kind, one.active, one.reason) for one in world.journal.after(0)]
+    entries = [(one.kind, one.active, one.reason) for one in await world.journal.after(0)]
     assert entries == [("motion", True, "event"), ("vendor", None, "event"), ("motion", False, "timeout")]
     assert await world.told() == ["active"], "motion is no status"
 
@@ -410,3 +410,20 @@ async def test_one_command_at_a_time_and_not_too_many(world: World) -> None:
     assert order == [0, 1, 2, *range(4, 1 + COMMANDS_WAITING)]
     async with runner.exclusive():
         pass
+
+
+async def test_what_a_device_replays_goes_into_the_record_and_moves_nothing(world: World) -> None:
+    runner, driver = await world.add()
+    runner.start()
+    await until(lambda: driver.streams == 1)
+    probes = driver.probes
+    driver.said.put_nowait(DeviceEvent(EventKind.REBOOT, replayed=True))
+    driver.said.put_nowait(DeviceEvent(EventKind.SIGNAL_LOSS, channel="", active=True, replayed=True))
+    driver.said.put_nowait(DeviceEvent(EventKind.DOOR, channel="", active=True, replayed=True))
+    await until(lambda: world.journal.written == 3)
+    assert [(one.kind, one.replayed) for one in await world.journal.after(0)] == [
+        ("reboot", True), ("signal_loss", True), ("door", True)
+    ]  # fmt: skip
+    await world.step(31)
+    assert driver.probes == probes
+    assert await world.told() == ["active"]
