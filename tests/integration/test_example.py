@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from aiohttp import web
 
 from bridge.config import yaml12
 from bridge.config.load import load
@@ -37,11 +38,15 @@ def _secrets(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WEBHOOK_SECRET", "hook-secret")
 
 
-def on_this_machine(simulators: dict[str, OnvifSimulator], folder: Path) -> Path:
-    """The example with the addresses, ports and tokens of simulated devices; everything else as it stands."""
+def on_this_machine(simulators: dict[str, OnvifSimulator], receiver: str, folder: Path) -> Path:
+    """The example with the addresses, ports and tokens of simulated devices, and `receiver` in the place of the servers
+    that it publishes to; everything else as it stands."""
     example: dict[str, Any] = json.loads(json.dumps(yaml12.load(EXAMPLE.read_bytes()).root))
     example["bridge"] |= {"data": str(folder / "data"), "http": {"listen": "127.0.0.1:0"}}
     example["bridge"]["callbacks"] = {"listen": "127.0.0.1:0"}
+    for sink in example["delivery"]["sinks"]:
+        if "url" in sink:
+            sink["url"] = receiver
     for device in example["devices"]:
         if (simulator := simulators.get(device["id"])) is None:
             continue
@@ -62,6 +67,22 @@ def on_this_machine(simulators: dict[str, OnvifSimulator], folder: Path) -> Path
     return config
 
 
+async def receiving(taken: list[str], stack: AsyncExitStack) -> str:
+    """The URL of a server that takes everything, and notes the paths."""
+
+    async def take(request: web.Request) -> web.Response:
+        taken.append(request.path)
+        return web.json_response({})
+
+    application = web.Application()
+    application.router.add_route("*", "/{path:.*}", take)
+    runner = web.AppRunner(application, access_log=None)
+    await runner.setup()
+    stack.push_async_callback(runner.cleanup)
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    return f"http://127.0.0.1:{runner.addresses[0][1]}"
+
+
 async def test_the_example_runs(tmp_path: Path) -> None:
     async with AsyncExitStack() as stack:
         simulators = {}
@@ -69,7 +90,8 @@ async def test_the_example_runs(tmp_path: Path) -> None:
             simulators[name] = OnvifSimulator(name, password=PASSWORD, **traits)
             await simulators[name].start()
             stack.push_async_callback(simulators[name].stop)
-        bridge = Service(load(on_this_machine(simulators, tmp_path)))
+        taken: list[str] = []
+        bridge = Service(load(on_this_machine(simulators, await receiving(taken, stack), tmp_path)))
         await bridge.start()
         stack.push_async_callback(bridge.stop)
         runners = bridge.supervisor.runners
@@ -83,3 +105,4 @@ async def test_the_example_runs(tmp_path: Path) -> None:
         assert told == {429: "active", 430: "active", 431: "active", 432: "active", 17: "active", 18: "empty"}
         own_words = [row["status_pretty"] for row in rows if row.get("id") == 17]
         assert own_words == ["Works"]
+        await until(lambda: {path for path in taken if path.startswith("/apps/app/")}, 10)
