@@ -94,7 +94,8 @@ class Plan:
 def plan(configuration: Configuration, wanted: Settings, fit: Fit = "exact", known: Collection[str] = ()) -> Plan:
     """What has to change so that the device is as wanted.
 
-    `known` are the paths of secrets that the device is known to have already: they cannot be read.
+    `known` are the paths of secrets that the device is known to have already: they cannot be read. When something else
+    of the same account changes they are written all the same: to some devices, no password is an empty one.
     """
     limits, current, target = configuration.limits, flatten(configuration.settings), flatten(wanted)
     would_be = {**current, **target}
@@ -107,6 +108,13 @@ def plan(configuration: Configuration, wanted: Settings, fit: Fit = "exact", kno
             refusals.append(change)
         elif change is not None:
             changes.append(change)
+    touched = {split(change.path)[:2] for change in changes}
+    changes += [
+        Change(path, None, target[path], target[path])
+        for path in known
+        if path in target and split(path)[0] in NAMED and split(path)[:2] in touched
+    ]
+    changes.sort(key=lambda change: ORDER[section_of(change.path)])
     return Plan(tuple(changes), tuple(refusals), current)
 
 

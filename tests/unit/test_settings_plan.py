@@ -122,6 +122,12 @@ def test_users_come_last_and_are_told_without_passwords() -> None:
     done = now(users={"admin": {"role": "administrator"}, "v.w": {"role": "user"}}, osd_time={"enabled": True})
     assert told(plan(done, wanted)) == ["users.v.w.password: nothing → ***"]
     assert plan(done, wanted, known={"users.v.w.password"}).empty
+    # An account that changes gets its password once more: SetUser without one would clear it on some cameras.
+    promoted = settings(users={"v.w": {"role": "operator", "password": "s3cret"}}, osd_time={"enabled": True})
+    assert told(plan(done, promoted, known={"users.v.w.password"})) == [
+        "users.v.w.role: user → operator",
+        "users.v.w.password: nothing → ***",
+    ]
     assert "s3cret" not in repr(found) + found.digest()
 
 
