@@ -70,13 +70,15 @@ async def test_options_of_each_encoding_are_taken(seed: int) -> None:
                 (sizes[-1], rates[-1], low, gov[0]),
             ):
                 wanted = {
-                    "encoding": encoding, "width": size[0], "height": size[1], "fps": rate, "bitrate": bitrate,
-
-                        "quality": best,
-                        "gov": length,
-                        "profile": profiles[-1] if profiles else "",
-                        "constant": constant
-                    ,
+                    "encoding": encoding,
+                    "width": size[0],
+                    "height": size[1],
+                    "fps": rate,
+                    "bitrate": bitrate,
+                    "quality": best,
+                    "gov": length,
+                    "profile": profiles[-1] if profiles else "",
+                    "constant": constant,
                 }
                 assert (await write(ask, **wanted)).status == 200, wanted
                 got = await encoder(ask)
@@ -84,7 +86,10 @@ async def test_options_of_each_encoding_are_taken(seed: int) -> None:
                     wanted |= {"gov": "", "profile": ""}
                 assert got == wanted
             if "0.5" not in rates:
-                assert (await write(ask, **{**wanted, "fps": "0.5", "gov": gov[0]})).subcodes == ["InvalidArgVal", "ConfigModify"]
+                assert (await write(ask, **{**wanted, "fps": "0.5", "gov": gov[0]})).subcodes == [
+                    "InvalidArgVal",
+                    "ConfigModify",
+                ]
         assert {"H264", "H265"} <= set(seen)
         before = await encoder(ask)
         for bad in ({"encoding": "AV1"}, {"bitrate": 10**6}, {"gov": 10**6}, {"profile": "Best"}, {"quality": 1000}):
