@@ -68,8 +68,8 @@ async def test_wrong_tokens_and_arguments() -> None:
         profile = f'<GetProfile xmlns="{MEDIA}"><ProfileToken>x</ProfileToken></GetProfile>'
         answer = await raw.ask(profile)
         assert (answer.status, answer.subcodes) == (400, ["InvalidArgVal", "NoProfile"])
-        imaging = f'<GetCapabilities xmlns="{DEVICE}"><Category>Imaging</Category></GetCapabilities>'
-        assert (await raw.ask(imaging)).subcodes == ["ActionNotSupported", "NoSuchService"]
+        ptz = f'<GetCapabilities xmlns="{DEVICE}"><Category>PTZ</Category></GetCapabilities>'
+        assert (await raw.ask(ptz)).subcodes == ["ActionNotSupported", "NoSuchService"]
 
 
 def test_traits_are_checked() -> None:
