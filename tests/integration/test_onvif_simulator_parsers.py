@@ -147,7 +147,7 @@ def test_quirks_are_named() -> None:
 
 ZONES = (
     *("UTC0", "CST-8", "EST5", "NST3:30", "<+0330>-3:30", "MSK-3", "IST-5:30:00"),
-    *("CET-1CEST,M3.5.0,M10.5.0/3", "EST5EDT,M3.2.0,M11.1.0", "XST5XDT", "AEST-10AEDT,M10.1.0,M4.1.0/3"),
+    *("CET-1CEST,M3.5.0,M10.5.0/3", "EST5EDT,M3.2.0,M11.1.0", "AEST-10AEDT,M10.1.0,M4.1.0/3"),
     *("GMT0BST,J60/1,J300/2", "WET0WEST-1,59,300/1:30", "<-03>3<-02>,M3.5.0/-2,M10.5.0/-1"),
 )
 
@@ -178,6 +178,10 @@ def test_a_zone_is_what_the_c_library_makes_of_it(text: str) -> None:
                 at = begin + 3600 * hour + 60
                 assert zone.offset(at, daylight=True) == time.localtime(at).tm_gmtoff, time.ctime(at)
                 assert zone.offset(at, daylight=False) == zone.standard
+
+
+def test_a_zone_without_rules_has_those_of_the_united_states() -> None:
+    assert parse_zone("XST5XDT") == parse_zone("XST5XDT,M3.2.0,M11.1.0")
 
 
 @pytest.mark.parametrize(

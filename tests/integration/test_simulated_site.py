@@ -252,7 +252,7 @@ async def test_settings_are_seen_and_changed(site: SimulatedSite, control: Contr
         ("POST", "/devices/cam-01/act", {"action": "motion", "channel": 9}, 400, "action", "0 to 0"),
         ("POST", "/devices/cam-01/reboot", {"seconds": -1}, 400, "seconds", "from 0"),
         ("POST", "/devices/cam-01/act", {"action": "configure", "setting": "ntpp"}, 400, "action", "'ntp'"),
-        ("GET", "/devices/cam-9/configuration", None, 404, "path", "cam-01"),
+        ("GET", "/devices/cam-9/configuration", None, 404, "path", "did you mean 'cam-0"),
         ("GET", "/device", None, 404, "GET /device", "GET /devices"),
         ("PUT", "/devices", None, 405, "PUT /devices", "GET /devices"),
     ],
