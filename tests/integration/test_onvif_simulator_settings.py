@@ -326,6 +326,9 @@ async def test_somebody_else_changes_the_settings() -> None:
             ({"setting": "hostname", "nmae": "x"}, "it has from_dhcp, name"),
             ({"setting": "video_encoder", "bitrate": "much"}, "it is a int"),
             ({"setting": "osd", "token": "new"}, "not enough to make one"),
+            ({"setting": "clock", "timezone": "Europe/Paris"}, "no POSIX"),
+            ({"setting": "video_encoder", "encoding": "AV1"}, "this make has H264"),
+            ({"setting": {}}, "it is one of"),
         ):
             with pytest.raises(ValueError, match=says):
                 await ask.raw.simulator.act("configure", **wrong)

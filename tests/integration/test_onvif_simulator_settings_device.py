@@ -13,7 +13,6 @@ from tests.integration.onvif_rig import MAKES
 from tests.integration.onvif_settings_client import Client, client
 
 each_make = pytest.mark.parametrize("seed", MAKES)
-MOLDE = 0  # the seed of a make with few users and short names
 
 
 # --- the clock

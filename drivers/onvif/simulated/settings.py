@@ -266,14 +266,13 @@ def changed_by_hand(settings: Settings, name: str, token: str | None, fields: Ma
 
     Without a token it is the first of its kind; one that is not there is made. ValueError for what does not fit.
     """
-    kind = KINDS.get(name)
+    kind = KINDS.get(str(name))
     if kind is None:
-        near = difflib.get_close_matches(name, KINDS, 1)
+        near = difflib.get_close_matches(str(name), KINDS, 1)
         hint = f"did you mean {near[0]!r}?" if near else f"it is one of {', '.join(KINDS)}"
         raise ValueError(f"no setting {name!r}: {hint}")
     values: Mapping[str, Any] = settings.all(kind)
-    if token is None:
-        token = next(iter(values), "")
+    token = next(iter(values), "") if token is None else str(token)
     known = {one.name for one in dataclasses.fields(kind)}
     unknown = fields.keys() - known
     if unknown:

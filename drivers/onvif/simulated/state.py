@@ -402,6 +402,12 @@ class DeviceState:
     def configure(self, setting: str, token: str | None, fields: dict[str, Any], *, remove: bool = False) -> None:
         """Somebody else changes, makes or removes a setting, as with the device's own web page. ValueError."""
         token, value = changed_by_hand(self.settings, setting, token, fields)
+        limits = self.make.limits
+        if isinstance(value, DeviceClock):
+            parse_zone(value.timezone)
+        known = {VideoEncoder: limits.video.codecs, AudioEncoder: limits.audio}.get(type(value))
+        if known is not None and getattr(value, "encoding", "") not in known:
+            raise ValueError(f"no such encoding: this make has {', '.join(known)}")
         if remove:
             self.drop(type(value), token)
         else:
