@@ -15,8 +15,8 @@ from bridge.errors import AuthFailed, DeviceError, Rejected, Unsupported
 from bridge.model import COMMANDS, Capability, Command, Result
 from bridge.secrets import Secret
 from bridge.settings.limits import Anything, Limits, same
-from bridge.settings.plan import Configuration, Plan, plan, shown
-from bridge.settings.vocabulary import FIELDS, SECRETS, SECTIONS, Settings, flatten, pattern, section_of, split
+from bridge.settings.plan import Configuration, Plan, back, plan, shown
+from bridge.settings.vocabulary import FIELDS, SECRETS, SECTIONS, Flat, Settings, flatten, pattern, section_of, split
 from bridge.testing.checks.base import MEANS, Contract, outcome
 from bridge.testing.checks.cancelling import MOST_WAITS, cancelled_at
 from bridge.testing.checks.secrets import clean, forms, texts
@@ -148,6 +148,7 @@ class SettingsChecks(Contract):
                         f"apply() of {', '.join(sorted(changed))} also changes {path} from {shown(was)} to "
                         f"{shown(after.get(path))}: what a step does not speak of stays as it is"
                     )
+                await self._put_back(driver, unit, before, todo)
                 await bench.retire(unit)
 
     @on_a_loop
@@ -234,7 +235,7 @@ class SettingsChecks(Contract):
             driver = await bench.ready(unit)
             result = await driver.command(Command(Capability.REBOOT))
             assert isinstance(result, Result), f"command() returns {result!r}, which is no bridge.model.Result"
-            await self._is_back(driver, unit, 1)
+            await self._is_back(driver, unit)
             assert unit.simulator.reboots == 1, f"told to reboot once, it reboots {unit.simulator.reboots} times"
 
     @on_a_loop
@@ -293,10 +294,17 @@ class SettingsChecks(Contract):
                 reboot |= needs
         if reboot:
             await unit.reboot()
-            await self._is_back(driver, unit, 1)
+            await self._is_back(driver, unit)
 
-    async def _is_back(self, driver: AnyDriver, unit: Unit, reboots: int) -> None:
-        await until(lambda: unit.simulator.reboots >= reboots, "the device does not reboot", self.patience)
+    async def _put_back(self, driver: AnyDriver, unit: Unit, before: Flat, done: Plan) -> None:
+        """As `rollback` does it."""
+        sections = [step.section for step in done.steps()]
+        await self._write(driver, unit, back(await self._read(driver, sections), before, done))
+        left = back(await self._read(driver, sections), before, done)
+        assert left.empty, f"put back to how it was with apply(), and it is not: {_told(left)}"
+
+    async def _is_back(self, driver: AnyDriver, unit: Unit) -> None:
+        await until(lambda: unit.simulator.reboots, "the device does not reboot", self.patience)
         async with asyncio.timeout(self.patience):
             while isinstance(await outcome(driver.probe()), DeviceError):  # noqa: ASYNC110 - nobody tells when
                 await asyncio.sleep(0.01)
