@@ -42,6 +42,10 @@ BARS: dict[str, dict[str, tuple[float | None, str]]] = {
         "ratio_to_best": (None, "the same / the best peer there is"),
         "stuck_p99_ratio": (2.0, "the healthy ones' 99th percentile with one stuck subscriber / without"),
     },
+    "template_bulk": {
+        "wall_s": (60.0, "a template of five sections on 500 cameras with 50 ms answers, seconds"),
+        "cpu_ms_per_camera": (40.0, "the bridge's CPU for it, a camera, milliseconds"),
+    },
     "outbox": {"pushes_per_s": (None, "pushes committed with their state, delivered and acknowledged, a second")},
 }
 LIMIT = 120.0

@@ -1,4 +1,4 @@
-"""Laws of templates, for templates and devices that hypothesis makes up: what is applied stays, what fails is undone."""
+"""Laws of templates, for made-up templates and devices: what is applied stays, what fails is undone."""
 
 from __future__ import annotations
 
