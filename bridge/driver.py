@@ -23,6 +23,7 @@ from bridge.clock import Clock
 from bridge.model import Capability, Device, DeviceEvent, Found, Identity, Kind, Reading
 
 API_VERSION = 1
+BODY_LIMIT = 256 << 10  # bytes that a device may send to its callback at once, unless its driver says otherwise
 
 
 class Gate:
@@ -104,7 +105,12 @@ class Callback(Protocol):
 class Callbacks(Protocol):
     """Where devices call the bridge. Only what comes from the device's own address reaches the handler."""
 
-    def register(self, device: Device, handler: Callable[[CallbackRequest], Awaitable[None]]) -> Callback: ...
+    def register(
+        self, device: Device, handler: Callable[[CallbackRequest], Awaitable[None]], *, body_limit: int = BODY_LIMIT
+    ) -> Callback:
+        """The handler raises asyncio.QueueFull when it can take no more now (503: the device may send that again),
+        and a `DeviceError` for what it cannot read (400). `body_limit` is in bytes."""
+        ...
 
 
 class DriverIO:
@@ -156,6 +162,9 @@ class Driver(Generic[C]):
     stability: ClassVar[str] = "stable"  # or "beta"
     kinds: ClassVar[frozenset[Kind]]
     capabilities: ClassVar[frozenset[Capability]]
+    # Its devices tell about cameras that live without them. When such a device is gone, nobody knows how its cameras
+    # are, and they keep their last status; behind any other device, an NVR say, they are gone with it.
+    second_hand: ClassVar[bool] = False
     Config: ClassVar[type[BaseModel]]
 
     __slots__ = ("config", "device", "io")

@@ -112,6 +112,7 @@ class Device:
     channels: tuple[Channel, ...] = (Channel(),)
     policy: Policy = Policy()
     config: Any = None
+    second_hand: bool = False  # its driver's: see `bridge.driver.Driver.second_hand`
     fingerprint: str = ""
 
 
@@ -162,6 +163,7 @@ class EventKind(StrEnum):
     CLOCK = "clock"
     CONFIG_CHANGED = "config_changed"
     SYSTEM = "system"
+    STREAM = "stream"  # a stream began or ended, by the device's word: a hint to look, not yet the truth
     RESYNC = "resync"  # from the driver: a new subscription began, conditions told before it are hearsay
     VENDOR = "vendor"
 
