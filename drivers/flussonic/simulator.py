@@ -12,7 +12,6 @@ import json
 import random
 import uuid
 from collections import Counter, deque
-from pathlib import Path
 from typing import Any, ClassVar
 from urllib.parse import unquote
 
@@ -29,12 +28,21 @@ from drivers.flussonic.simulated.sinks import Sink
 V3 = "/streamer/api/v3/"
 LEGACY = "/flussonic/api/"
 UP_SINCE = 3600.0  # seconds that it has been running when it starts
+# Those of `stream_config` that cameras have; the document has more.
 _STREAM_KEYS = frozenset(
-    ["name", "title", "position", "static", "disabled", "inputs", "dvr", "retry_limit", "source_timeout", "clients_timeout", "thumbnails", "prepush", "transcoder", "auth", "on_play", "on_publish", "backup", "segment_duration", "segment_count", "comment", "labels", "template"]
+    (
+        *("name", "title", "position", "static", "disabled", "inputs", "template", "labels"),
+        *("dvr", "thumbnails", "transcoder", "backup", "segment_duration", "segment_count", "prepush"),
+        *("retry_limit", "source_timeout", "clients_timeout", "auth", "on_play", "on_publish"),
+    )
 )
 _SINK_KEYS = frozenset(
-    ["name", "url", "only", "except", "throttle_delay", "resend_limit", "resend_timeout", "level", "max_size", "max_depth", "extra", "buffer"]
+    (
+        *("name", "url", "only", "except", "throttle_delay", "resend_limit", "resend_timeout"),
+        *("level", "max_size", "max_depth", "extra", "buffer"),
+    )
 )
+_LEGACY_KEYS = ("hostname", "uptime", "total_clients", "total_streams", "online_streams", "input_kbit", "output_kbit")
 
 
 class FlussonicSimulator(HttpSimulator):
@@ -355,8 +363,7 @@ class FlussonicSimulator(HttpSimulator):
         word, _, name = path.partition("/")
         match request.method, word:
             case "GET", "server":
-                keys = ["hostname", "uptime", "total_clients", "total_streams", "online_streams", "input_kbit", "output_kbit"]
-                return web.json_response({"version": self._version_text, **{key: stats[key] for key in keys}})
+                return web.json_response({"version": self._version_text, **{key: stats[key] for key in _LEGACY_KEYS}})
             case "GET", "media":
                 return web.json_response(legacy.media(self.media.values(), request.query.get("name")))
             case "GET", "stream_health" if unquote(name) in self.media:
@@ -376,9 +383,9 @@ class FlussonicSimulator(HttpSimulator):
             start, end = request.query.get("from", "0"), request.query.get("to", "now")
             until = round(self.now()) if end == "now" else int(end)
             return web.json_response(self.recordings.status(name, int(start), until))
-        if (asked := CLIP.fullmatch(last)) is not None and self.recordings.clip is not None:
-            if self.recordings.covers(name, int(asked[1]), int(asked[2])):
-                return web.Response(body=Path(self.recordings.clip).read_bytes(), content_type="video/mp4")
+        asked, clip = CLIP.fullmatch(last), self.recordings.clip
+        if asked and clip is not None and self.recordings.covers(name, int(asked[1]), int(asked[2])):
+            return web.Response(body=clip.read_bytes(), content_type="video/mp4")
         return _error(404, "not_found")
 
 

@@ -1,4 +1,4 @@
-"""Event sinks: each posts its batches one after the other; what nobody takes is kept, sent again, and dropped at a limit.
+"""Event sinks: each posts its batches one after the other; what nobody takes is kept and sent again, up to a limit.
 
 From the vendor's manual of event sinks and its OpenAPI document. Events that wait are in memory: a restart loses them.
 """
