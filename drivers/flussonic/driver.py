@@ -71,6 +71,7 @@ class FlussonicDriver(Driver[FlussonicConfig]):
     # -- how it is -----------------------------------------------------------------------------------------------
 
     async def probe(self) -> Identity:
+        self._api.legacy = None  # it may have been upgraded while it was away
         server = await self._ask_server()
         capabilities = {Capability.STREAMS}
         if self._why_no_events() is None:
@@ -151,7 +152,8 @@ class FlussonicDriver(Driver[FlussonicConfig]):
         inbox = self._inbox = await self._sink.open(self.io.callbacks)
         try:
             yield DeviceEvent(EventKind.RESYNC)
-            self._full_at = None
+            self._full_at = None  # what happened before the sink stood was told to nobody
+            yield _look("resync")
             check_at = self._next_check()
             while True:
                 while (event := inbox.pop()) is not None:
@@ -169,7 +171,7 @@ class FlussonicDriver(Driver[FlussonicConfig]):
                     for name in due:
                         del self._second_looks[name]
                     self._hints.update(due)
-                    yield DeviceEvent(EventKind.STREAM, initial=True, topic="second look")
+                    yield _look("second look")
                 until = min([check_at, *self._second_looks.values()])
                 await self.io.clock.wait(inbox.wake, max(0.0, until - now))
                 inbox.wake.clear()
@@ -200,6 +202,11 @@ class FlussonicDriver(Driver[FlussonicConfig]):
             else:
                 self._second_looks[event.media] = self.io.clock.now().mono + SECOND_LOOK
         return [_device_event(meaning.kind, channel, event, meaning.active)]
+
+
+def _look(why: str) -> DeviceEvent:
+    """Nothing new, and time to poll."""
+    return DeviceEvent(EventKind.STREAM, initial=True, topic=why)
 
 
 def _device_event(kind: EventKind, channel: str | None, event: Event, active: bool | None = None) -> DeviceEvent:
