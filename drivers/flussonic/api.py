@@ -107,6 +107,8 @@ class Api:
 
     async def streams(self, names: Collection[str]) -> dict[str, Listed]:
         """Those of the named streams that the server has. Few are asked for by name; of many, all are listed."""
+        if not names:
+            return {}
         if self.legacy:
             return await self._legacy_streams(names)
         filters = {"name": ",".join(names)} if len(",".join(map(quote, names))) <= NAMES_LIMIT else {}

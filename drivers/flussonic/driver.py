@@ -91,7 +91,7 @@ class FlussonicDriver(Driver[FlussonicConfig]):
             found = await self._api.streams(hints)
             self._full_at = due
             self._listed = {name: said for name, said in self._listed.items() if name not in hints} | found
-            keys = {self._channels[name] for name in hints}
+            keys = {key for key, names in self._streams.items() if any(one.name in hints for one in names)}
         else:
             self._full_at = None
             server = await self._ask_server()

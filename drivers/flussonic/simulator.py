@@ -21,7 +21,7 @@ from bridge.model import Kind
 from bridge.testing.http_simulator import HttpSimulator
 from drivers.flussonic.simulated import legacy, query
 from drivers.flussonic.simulated.dvr import CLIP, SHAPES, Recordings
-from drivers.flussonic.simulated.media import Media, merge
+from drivers.flussonic.simulated.media import DEAD_AFTER, Media, merge
 from drivers.flussonic.simulated.query import BadQuery
 from drivers.flussonic.simulated.sinks import Sink
 
@@ -49,7 +49,8 @@ class FlussonicSimulator(HttpSimulator):
     """One server with `cameras` cameras, each with a high stream `cam-1` and a low one `cam-1-low`.
 
     `version` is 23, 25 (where units changed) or less than 22, which has the older API alone. `auth` is basic or bearer.
-    `streams` are more streams, as their configuration. `readers` may read and not write, as `view_auth` does.
+    `streams` are more streams, as their configuration. With `read_only` the account is one of `view_auth`.
+    `dead_after` is the time in seconds without frames until a stream is not alive.
     """
 
     driver: ClassVar[str] = "flussonic"
@@ -65,6 +66,7 @@ class FlussonicSimulator(HttpSimulator):
         auth: str = "basic",
         read_only: bool = False,
         streams: tuple[dict[str, Any], ...] = (),
+        dead_after: float = DEAD_AFTER,
         **options: Any,
     ) -> None:
         super().__init__(name, **options)
@@ -73,6 +75,7 @@ class FlussonicSimulator(HttpSimulator):
         self.version = version
         self.auth = auth
         self.read_only = read_only
+        self._dead_after = dead_after
         self.hostname = f"flussonic-{self.seed}"
         self.unavailable = False  # answers 503, as it does while it starts and when it stops
         self.page_limit: int | None = None  # a page has no more items than this, whatever is asked for
@@ -96,7 +99,7 @@ class FlussonicSimulator(HttpSimulator):
         return str(uuid.UUID(int=self._rng.getrandbits(128), version=4))
 
     def add(self, config: dict[str, Any]) -> Media:
-        made = self.media[config["name"]] = Media(dict(config), self._rng, self.now, self.version)
+        made = self.media[config["name"]] = Media(dict(config), self._rng, self.now, self.version, self._dead_after)
         return made
 
     # -- life -----------------------------------------------------------------------------------------------------

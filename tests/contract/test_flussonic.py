@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import ClassVar
 
 from bridge.model import EventKind
 from bridge.testing.contract import DriverContract, Happening
+from drivers.flussonic import events
 from drivers.flussonic.driver import FlussonicDriver
 from drivers.flussonic.simulator import FlussonicSimulator
 
@@ -48,3 +50,12 @@ class TestVersion23(FlussonicContract):
 class TestVersion25WithAToken(FlussonicContract):
     drivers = 30
     simulator_options: ClassVar = {"version": 25, "auth": "bearer", "cameras": 3}
+
+
+def test_the_readme_tells_what_every_event_means() -> None:
+    text = Path(events.__file__).with_name("README.md").read_text()
+    rows = [row for row in text.splitlines() if row.startswith("| `")]
+    for name, meaning in events.MEANINGS.items():
+        (row,) = (one for one in rows if f"`{name}`" in one)
+        if meaning.kind is not EventKind.REBOOT:
+            assert meaning.kind.value in row

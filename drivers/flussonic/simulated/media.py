@@ -14,12 +14,14 @@ Config = dict[str, Any]
 class Media:
     """One stream. Times are seconds since the epoch; `version` decides units (23: seconds where 25 has ms)."""
 
-    def __init__(self, config: Config, rng: random.Random, now: Callable[[], float], version: int) -> None:
+    def __init__(
+        self, config: Config, rng: random.Random, now: Callable[[], float], version: int, dead_after: float
+    ) -> None:
         self.config = config
         self._rng = rng
         self._now = now
         self._version = version
-        self.dead_after = DEAD_AFTER
+        self.dead_after = dead_after
         self.input = 0  # which of its inputs is in use
         self.watched = False  # for one on demand
         self.restart()
