@@ -18,6 +18,7 @@ from bridge.testing.harness import device_of
 from bridge.testing.simulator import Fault
 from bridge.web.api import view
 from tests.integration.flussonic_rig import alone, running, site
+from tests.integration.processes import cli
 from tests.support import until
 
 MANY = 500
@@ -410,3 +411,14 @@ async def test_a_list_without_an_end_is_refused(monkeypatch: pytest.MonkeyPatch)
         with pytest.raises(ProtocolError, match="its list does not end"):
             await driver.poll()
         assert server.seen["GET"] < 150
+
+
+async def test_a_server_can_be_probed_before_it_is_in_the_inventory() -> None:
+    async with running(cameras=3) as server:
+        command = ("probe", f"127.0.0.1:{server.port}", "--driver", "flussonic", "-u", server.username)
+        environ = {"FLUSSONIC_PASSWORD": server.password}
+        done = await asyncio.to_thread(cli, *command, "--password", "env:FLUSSONIC_PASSWORD", environ=environ)
+        assert done.returncode == 0, done.stderr
+        assert "Flussonic Media Server, firmware 23.01" in done.stdout
+        assert "channels:" in done.stdout
+        assert server.password not in done.stdout
