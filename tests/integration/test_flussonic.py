@@ -86,6 +86,7 @@ async def test_a_server_that_is_gone_is_one_outage(
 ) -> None:
     async with running(cameras=MANY) as server, site(tmp_path, server) as one:
         await one.up(MANY)
+        assert 'bridge_server_facts{device="flu"' in await one.metrics()
         if fault == "closed":
             await server.inject(Fault.CLOSED)
         else:
