@@ -40,6 +40,7 @@ def ipycam() -> Iterator[int]:
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         text=True,
+        env={"PATH": ""},  # where there is ffmpeg, it serves RTSP; here nobody is to
     )
     assert camera.stdout is not None
     assert any(line == "up\n" for line in camera.stdout), "ipycam did not start"
