@@ -72,8 +72,8 @@ def read(
         # Takes 0.2 s to import, and most bridges never see a spreadsheet.
         from bridge.settings import sheets
 
-        report: Report = sheets.SheetReport(file)
-        layers = sheets.read_sheet(data, report) if len(data) <= MAX_BYTES else []
+        report: Report = (sheet := sheets.SheetReport(file))
+        layers = sheets.read_sheet(data, sheet, MAX_TEMPLATES + 1) if len(data) <= MAX_BYTES else []
     else:
         report = Report(file)
         layers = _read_yaml(data, report) if len(data) <= MAX_BYTES and not data.startswith(_OLE) else []
