@@ -91,8 +91,8 @@ class _Unusable(Exception):
 
 
 def read_sheet(data: bytes, report: SheetReport, most: int) -> list[Layer]:
-    """The templates of a workbook, each row a block, `most` at most; what is wrong goes into the report. Evaluates nothing, follows
-    no link, and unpacks no more than `MAX_UNPACKED`."""
+    """The templates of a workbook, each row a block, `most` at most; what is wrong goes into the report. Evaluates
+    nothing, follows no link, and unpacks no more than `MAX_UNPACKED`."""
     try:
         archive = zipfile.ZipFile(BytesIO(data))
         _check_parts(archive)

@@ -382,7 +382,7 @@ HOSTILE: dict[str, tuple[Callable[[], bytes], str]] = {
         lambda: packed(
             {
                 **parts(workbook(HEAD)),
-                SHEET: b'<?xml version="1.0"?><!DOCTYPE a [<!ENTITY b "&c;&c;"><!ENTITY c "x">]><worksheet>&b;</worksheet>',
+                SHEET: b'<?xml version="1.0"?><!DOCTYPE a [<!ENTITY b "&c;&c;">]><worksheet>&b;</worksheet>',
             }
         ),
         "has a part that no spreadsheet has",
