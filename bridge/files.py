@@ -69,8 +69,8 @@ class Draft:
         self._shelf = shelf
 
     async def fill(self, chunks: AsyncIterable[bytes], progress: Callable[[int], None] | None = None) -> int:
-        """Write what comes, and return how many bytes that were. `progress` hears of the bytes so far. Raises ShelfFull,
-        OSError, and whatever `chunks` raises."""
+        """Write what comes, and return how many bytes that were. `progress` hears of the bytes so far. Raises
+        ShelfFull, OSError, and whatever `chunks` raises."""
         written = counted = 0
         room = await self._shelf.room()
         with await asyncio.to_thread(open, self.path, "wb") as file:
@@ -182,14 +182,12 @@ class Shelf:
         token = request.match_info["token"]
         digest = _digest(token) if len(token) <= TOKEN_LIMIT else ""
 
-        def look_up(connection: sqlite3.Connection) -> tuple[str, str, str, float] | None:
-            row: tuple[str, str, str, float] | None = connection.execute(
-                "SELECT digest, name, content_type, expires_at FROM file WHERE digest = ?", (digest,)
-            ).fetchone()
-            return row
+        def look_up(connection: sqlite3.Connection) -> tuple[str, str, str, float]:
+            query = "SELECT digest, name, content_type, expires_at FROM file WHERE digest = ?"
+            return connection.execute(query, (digest,)).fetchone() or ("", "", "", 0.0)
 
         # Looked up by digest, so that no time that this takes tells anything of a token that exists.
-        known, name, content_type, expires_at = await self._store.read(look_up) or ("", "", "", 0.0)
+        known, name, content_type, expires_at = await self._store.read(look_up)
         path = self.directory / known
         if (
             not known

@@ -20,11 +20,13 @@ from bridge.config.load import InvalidInventory, Inventory, load
 from bridge.delivery.build import build
 from bridge.delivery.pusher_server import PusherServer
 from bridge.delivery.sink import Pump, Sink
+from bridge.files import Shelf
 from bridge.journal import Journal
 from bridge.metrics import Metrics
 from bridge.pushes.labels import Labels
 from bridge.runner import Surroundings
 from bridge.secrets import Redactor
+from bridge.settings.library import Library
 from bridge.store.store import Store
 from bridge.store.writer import StoreError
 from bridge.supervisor import Applied, Supervisor, http_session
@@ -97,6 +99,10 @@ class Service:
         self.metrics.store_waiting.set_function(lambda: self.store.waiting)
         self.tokens = Tokens(self.store, self.clock)
         self.journal = Journal(self.store, self.clock)
+        self.shelf = Shelf(bridge.data, self.store, self.clock, lambda: self.inventory.bridge.files, lambda: self.url)
+        await self.shelf.open()
+        self.library = Library(self.store, self.clock, self._redactor.learn)
+        await self.library.open(self.inventory.templates)
         self._stack.push_async_callback(self._close_delivery)
         http = http_session()
         self._stack.push_async_callback(http.close)
@@ -157,6 +163,7 @@ class Service:
             await self._replace_delivery(new)
         self._around.labels = Labels(new.bridge.locale, new.bridge.labels)
         self.inventory = new
+        self.library.take(new.templates)
         return await self.supervisor.apply(new.devices)
 
     # -- delivery and the main listener ------------------------------------------------------------------------
@@ -195,6 +202,7 @@ class Service:
                 servers=servers,
                 tokens=self.tokens,
                 api=api,
+                shelf=self.shelf,
                 metrics=self.metrics,
                 before_metrics=self.supervisor.count,
                 ready=self._reasons,
@@ -255,6 +263,7 @@ class Service:
             try:
                 lost = await self.store.prune(max_rows=bounds.max_rows, max_age=bounds.max_age, history=bounds.history)
                 await self.journal.prune(max_rows=record.max_rows, max_age=record.max_age)
+                await self.shelf.prune()
                 self._not_ready.pop("store", None)
             except StoreError as error:
                 self._not_ready["store"] = str(error)

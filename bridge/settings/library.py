@@ -6,7 +6,6 @@ An import that is refused changes nothing; one that is taken in is there togethe
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 import sqlite3
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -17,7 +16,7 @@ from bridge.clock import Clock
 from bridge.files import Shelf, ShelfFull
 from bridge.pushes.catalogue import ExportConfig, ImportConfig
 from bridge.secrets import Secret
-from bridge.settings.exchange import Format, Imported, InvalidImport, document, read, written
+from bridge.settings.exchange import Format, Imported, InvalidImport, read, written
 from bridge.settings.templates import Template
 from bridge.store.store import OutboxEntry, Store, outbox_entries
 
@@ -60,16 +59,13 @@ class Library:
     async def open(self, own: Iterable[Template]) -> None:
         """Take the inventory's templates, and those that were imported in former lives. One that can no longer be read
         (its variable is gone, or its driver) stays out, with an error in the log, until it can. Raises StoreError."""
-        rows = await self._store.read(
-            lambda connection: connection.execute("SELECT id, document FROM template").fetchall()
-        )
-        for number, text in rows:
+        query = "SELECT id, document FROM template"
+        for number, text in await self._store.read(lambda connection: connection.execute(query).fetchall()):
             try:
-                found = await asyncio.to_thread(read, _file(text), f"template {number}", environ=self._environ)
+                found = await asyncio.to_thread(read, text.encode(), f"template {number}", environ=self._environ)
             except InvalidImport as error:
-                log.error(
-                    "imported template left out", template=number, problems=[_told(one) for one in error.problems]
-                )
+                problems = [str(one).partition(": ")[2] for one in error.problems]
+                log.error("imported template left out", template=number, problems=problems)
                 continue
             self._learn(found.secrets)
             self._imported |= {one.id: one for one in found.templates}
@@ -105,7 +101,7 @@ class Library:
                 raise
             push = _push(user, "ok", taken_in(found))
             now = self._clock.now().wall
-            rows = [(one.id, json.dumps(document(one)), now, user) for one in found.templates]
+            rows = [(one.id, written([one], "yaml").decode(), now, user) for one in found.templates]
 
             def work(connection: sqlite3.Connection) -> Sequence[OutboxEntry]:
                 connection.executemany("INSERT OR REPLACE INTO template VALUES (?, ?, ?, ?)", rows)
@@ -143,12 +139,12 @@ async def export(
     """Write templates to a file on the shelf, tell the user, and return its URL.
 
     File, push, and what `also` does (the end of the job) are one transaction. Raises ValueError and ShelfFull, for
-    people, after the failure is told; StoreError, OSError.
+    people, and OSError, each after the failure is told; StoreError.
     """
     try:
         data = await asyncio.to_thread(written, templates, format_)
         file = await shelf.put(data, f"templates.{format_}", CONTENT_TYPES[format_], job=job)
-    except (ValueError, ShelfFull):
+    except (ValueError, ShelfFull, OSError):
         failed = [ExportConfig(user_id=user, status="error")] if user is not None else []
         await store.write(lambda connection: [*also(connection), *outbox_entries("", failed)])
         raise
@@ -167,8 +163,9 @@ def taken_in(found: Imported) -> str:
 def refusal(error: InvalidImport) -> str:
     """What a user hears of a file that was refused: the first errors, each with its line or cell."""
     count = len(error.problems)
-    errors = "1 error" if count == 1 else f"{count:,} errors"
-    return f"nothing was imported, there {'is' if count == 1 else 'are'} {errors}: {_listed(map(str, error.problems), '\n')}"
+    errors = "is 1 error" if count == 1 else f"are {count:,} errors"
+    listed = _listed(map(str, error.problems), "\n")
+    return f"nothing was imported, there {errors}: {listed}"
 
 
 def _listed(texts: Iterable[str], between: str) -> str:
@@ -183,12 +180,3 @@ def _push(user: int | None, status: str, message: str) -> ImportConfig | None:
 
 def _entries(push: ImportConfig | None) -> Sequence[OutboxEntry]:
     return outbox_entries("", [push] if push else [])
-
-
-def _file(document_: str) -> bytes:
-    """The file that a stored template came from, as far as it concerns it; JSON is YAML."""
-    return f'{{"config_templates": [{document_}]}}'.encode()
-
-
-def _told(problem: object) -> str:
-    return str(problem).partition(": ")[2]

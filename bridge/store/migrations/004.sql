@@ -1,4 +1,4 @@
--- Templates that were imported, as they stand in a file: with references, without secrets. `document` is JSON.
+-- Templates that were imported, as they stand in a file: with references, without secrets. `document` is YAML.
 CREATE TABLE template (
     id INTEGER PRIMARY KEY,
     document TEXT NOT NULL,
