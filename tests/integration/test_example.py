@@ -31,7 +31,7 @@ KINDS: dict[str, dict[str, Any]] = {
 
 @pytest.fixture(autouse=True)
 def _secrets(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("CAM_PASSWORD", "NVR_PASSWORD", "PANEL_PASSWORD"):
+    for name in ("CAM_PASSWORD", "NVR_PASSWORD", "PANEL_PASSWORD", "VMS_USER_PASSWORD", "SIP_PASSWORD", "DOOR_CODE"):
         monkeypatch.setenv(name, PASSWORD)
     monkeypatch.setenv("PUSHER_SECRET", "pusher-secret")
     monkeypatch.setenv("VMS_PUSH_SECRET", "vms-secret")
