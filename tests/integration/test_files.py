@@ -154,6 +154,7 @@ async def test_what_a_crash_left_over_is_removed_at_the_start(site: Site) -> Non
         await shelf.put(b"never recorded", "b.txt", TEXT)
         (shelf.directory / lost.digest).unlink()
         (shelf.directory / "draft-0123").write_bytes(b"half")
+    (site.folder / "files").chmod(0o755)
     async with site.running() as shelf:
         assert site.files == [kept.digest]
         moved = kept.url.replace(kept.url.split("/files/")[0], site.base)

@@ -19,6 +19,7 @@ from bridge.settings.templates import Template
 from bridge.settings.vocabulary import Settings
 from bridge.store.store import Store
 from bridge.testing.clock import FakeClock
+from tests.support import until
 
 ENV = {"TEMPLATE_P": "pass-word"}
 OWN = Template(1, "Own", Settings())
@@ -195,6 +196,25 @@ async def test_the_bridge_reloads_templates_and_serves_exports(tmp_path: Path, m
             row = (await bridge.store.outbox_after(0, 10))[-1]
             assert row.channel == "user.13"
             assert json.loads(row.body)["data"] == {"type": "export_config", "status": "ok", "data": {"url": url}}
+    finally:
+        await bridge.stop()
+
+
+async def test_the_bridge_removes_files_whose_time_is_over(tmp_path: Path) -> None:
+    clock = FakeClock()
+    bridge = Service(load(inventory(tmp_path, TWO)), clock=clock)
+    await bridge.start()
+    try:
+        await bridge.shelf.keep(await bridge.shelf.put(b"x", "a.txt", "text/plain"))
+        (file,) = (tmp_path / "data" / "files").iterdir()
+        await clock.advance(3 * 3600 - 60)
+        assert file.exists()
+
+        async def gone() -> bool:
+            await clock.advance(60)
+            return not file.exists()
+
+        await until(gone)
     finally:
         await bridge.stop()
 
