@@ -1,7 +1,7 @@
 """What the bridge counts, for Prometheus. One instance a process, handed to whoever counts.
 
-No label names a device: with thousands of them that would be thousands of series. `/api/v1/devices` and
-`device-bridge devices` tell about single devices.
+But for servers, no label names a device: with thousands of them that would be thousands of series. `/api/v1/devices`
+and `device-bridge devices` tell about single devices.
 """
 
 from __future__ import annotations
@@ -33,12 +33,22 @@ class Metrics:
         self.events = counter("events", "Messages from devices by meaning", "driver", "kind")
         self.events_dropped = counter("events_dropped", "Device events beyond a bound, by bound", "bound")
         self.event_streams = gauge("event_streams", "Event streams that are open", "driver")
+        # Servers are few, and each is a figure of its own to whoever runs them: the one metric that names devices.
+        self.server_facts = gauge("server_facts", "What servers tell of themselves, numbers only", "device", "fact")
         self.faults = counter("driver_faults", "Errors that are bugs of a driver", "driver")
         self.callbacks = counter("callbacks", "Calls from devices by outcome", "outcome")
         # Store
         self.commit_seconds = seconds("commit", "From a change of state to its being on disk")
         self.store_waiting = gauge("store_waiting", "Writes that wait for the store")
         self.store_errors = counter("store_errors", "Writes that the store refused")
+        # Templates
+        self.applies = counter("template_applies", "Templates applied to cameras, by result", "result")
+        self.apply_seconds = Histogram(
+            "bridge_template_apply_seconds",
+            "How long a template takes on one camera",
+            registry=registry,
+            buckets=(0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 180, 600),
+        )
         # Delivery
         self.pushes = counter("pushes", "Pushes decided, by type", "type")
         self.delivered = counter("delivered", "Pushes delivered by sink", "sink")

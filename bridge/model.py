@@ -118,10 +118,12 @@ class Device:
     address: str
     name: str = ""
     site: str | None = None
+    group: str | None = None
     credentials: Credentials | None = None
     channels: tuple[Channel, ...] = (Channel(),)
     policy: Policy = Policy()
     config: Any = None
+    second_hand: bool = False  # its driver's: see `bridge.driver.Driver.second_hand`
     fingerprint: str = ""
 
 
@@ -176,6 +178,7 @@ class EventKind(StrEnum):
     CLOCK = "clock"
     CONFIG_CHANGED = "config_changed"
     SYSTEM = "system"
+    STREAM = "stream"  # a stream began or ended, by the device's word: a hint to look, not yet the truth
     RESYNC = "resync"  # from the driver: a new subscription began, conditions told before it are hearsay
     VENDOR = "vendor"
 

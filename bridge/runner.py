@@ -23,7 +23,7 @@ from bridge.driver import AnyDriver
 from bridge.errors import AuthFailed, DeviceError, Fault, Locked, Throttled, Unreachable, Unsupported
 from bridge.journal import Journal
 from bridge.metrics import Metrics
-from bridge.model import Capability, Device, DeviceEvent, EventKind, Kind, Rung
+from bridge.model import Capability, Device, DeviceEvent, EventKind, Identity, Kind, Rung
 from bridge.pushes import render
 from bridge.pushes.labels import Labels
 from bridge.state import alarm, device
@@ -41,6 +41,7 @@ POLL_LIMIT = 120.0  # seconds that a poll may take in all, whatever the driver t
 CLOSE_LIMIT = 3.0
 COMMANDS_WAITING = 16  # for one device; whoever asks for more is refused
 ALARMS = 256  # conditions remembered of one device; one with more sources than that is making them up
+ALARMS_PER_CHANNEL = 4  # or so many for each of its channels, where that is more
 
 _NO_BUGS: frozenset[str] = frozenset()
 log = structlog.get_logger("device")
@@ -56,6 +57,8 @@ class Surroundings:
     metrics: Metrics
     clock: Clock
     random: random.Random
+    # Told when a device has said who it is, with who it was before; whoever applies templates by themselves listens.
+    identified: Callable[[Runner, Identity | None], Awaitable[None]] | None = None
 
 
 class Runner:
@@ -123,8 +126,11 @@ class Runner:
     async def exclusive(self) -> AsyncIterator[AnyDriver]:
         """The driver, for a command or a template: one at a time, in the order of asking; polls go on beside it.
 
-        Raises Throttled where too many wait already, and lets the caller's own DeviceErrors through.
+        Raises Unreachable before it was first asked how it is, Throttled where too many wait already, and Fault in
+        the place of what a driver must not raise; DeviceErrors come through.
         """
+        if not self._opened:
+            raise Unreachable("the bridge has only just started and has not asked it yet")
         if self._commands is None:
             self._commands = asyncio.Lock()
         if self._waiting >= COMMANDS_WAITING:
@@ -136,6 +142,11 @@ class Runner:
             self._waiting -= 1
         try:
             yield self._driver
+        except DeviceError:
+            raise
+        except Exception as error:
+            self._bug(error)
+            raise Fault(f"the driver failed: {type(error).__name__}") from error
         finally:
             self._commands.release()
 
@@ -221,6 +232,8 @@ class Runner:
             )
         self._identified = True
         await self._advance(lambda state: (replace(state, identity=identity), []))
+        if self._around.identified is not None:
+            await self._around.identified(self, before)
 
     async def _failed(self, error: DeviceError) -> float:
         """Make state of an error; returns the seconds until the device is asked again."""
@@ -310,7 +323,8 @@ class Runner:
         elif event.kind is EventKind.REBOOT and not event.initial:
             self._identified = False
             self._poll_now.set()
-        elif event.kind is EventKind.CONFIG_CHANGED:
+        elif event.kind in (EventKind.CONFIG_CHANGED, EventKind.STREAM):
+            # However many come, polls are POLL_GAP apart.
             self._poll_now.set()
         await self._note(event)
 
@@ -328,7 +342,7 @@ class Runner:
             return
         key = (event.channel, event.kind, event.topic, event.source)
         known = self._alarms.get(key)
-        if known is None and len(self._alarms) >= ALARMS:
+        if known is None and len(self._alarms) >= max(ALARMS, ALARMS_PER_CHANNEL * len(self.device.channels)):
             around.metrics.events_dropped.labels("alarms").inc()
             return
         after, change = alarm.step(known, event, now, self.device.policy)

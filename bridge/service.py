@@ -26,6 +26,7 @@ from bridge.metrics import Metrics
 from bridge.pushes.labels import Labels
 from bridge.runner import Surroundings
 from bridge.secrets import Redactor
+from bridge.settings.engine import Configurator
 from bridge.settings.library import Library
 from bridge.store.store import Store
 from bridge.store.writer import StoreError
@@ -111,10 +112,21 @@ class Service:
             self.store, self.journal, Labels(bridge.locale, bridge.labels), self.metrics, self.clock, self._random
         )
         self.supervisor = Supervisor(self._around, http, callbacks)
+        self.configurator = Configurator(
+            self.store,
+            runners=lambda: self.supervisor.runners,
+            templates=self.library.current,
+            metrics=self.metrics,
+            clock=self.clock,
+        )
+        self._around.identified = self.configurator.identified
         self._delivery = await self._open_delivery(self.inventory)
         self._stack.push_async_callback(self._drain)
         self._stack.push_async_callback(self.supervisor.stop)
+        await self.configurator.open()
+        self._stack.push_async_callback(self.configurator.stop)
         await self.supervisor.apply(self.inventory.devices)
+        await self.configurator.resume()
         for job in (self._prune_forever(), self._watch_lag(), self._freeze_memory()):
             task = asyncio.create_task(job)
             self._stack.push_async_callback(_cancelled, task)
@@ -262,6 +274,7 @@ class Service:
             bounds, record = self.inventory.delivery.outbox, self.inventory.delivery.events
             try:
                 lost = await self.store.prune(max_rows=bounds.max_rows, max_age=bounds.max_age, history=bounds.history)
+                await self.configurator.records.prune()
                 await self.journal.prune(max_rows=record.max_rows, max_age=record.max_age)
                 await self.shelf.prune()
                 self._not_ready.pop("store", None)

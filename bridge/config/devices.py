@@ -85,12 +85,14 @@ class Reader:
             "address": entry.address or "",
             "name": entry.name or entry.id,
             "site": entry.site,
+            "group": entry.group,
             "credentials": login and self._same(Credentials(login.username, login.password)),
             "channels": channels,
             "policy": self._same(Policy(**dict(watch))),
             "config": config,
         }
-        return Device(**values, fingerprint=fingerprint(values))
+        second_hand = driver is not None and driver.second_hand
+        return Device(**values, second_hand=second_hand, fingerprint=fingerprint(values))
 
     def _kind(self, driver: type[AnyDriver] | None, said: object, layers: Sequence[Layer]) -> Kind:
         try:

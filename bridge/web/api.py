@@ -15,6 +15,7 @@ from aiohttp import web
 from bridge.delivery.sink import Pump
 from bridge.journal import Journal
 from bridge.runner import Runner
+from bridge.state.reachability import Reach
 from bridge.store.store import Store
 from bridge.web.tokens import Tokens
 
@@ -137,6 +138,8 @@ def _channel(runner: Runner, key: str, vms: Mapping[str, Any]) -> dict[str, Any]
         "name": vms.get("name"),
         "status": status.announced,
         "since": status.since,
+        # The server that tells about it is gone: the status is the last that was known.
+        "stale": runner.device.second_hand and runner.state.reach.reach is Reach.OFFLINE,
         "flapping": status.flapping,
         "streams": [asdict(stream) for stream in (camera.streams if camera else None) or ()],
     }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from sys import intern
 from typing import ClassVar
@@ -13,6 +13,7 @@ from bridge.errors import ProtocolError, Unsupported
 from bridge.model import (
     Capability,
     Channel,
+    Command,
     Device,
     DeviceEvent,
     EventKind,
@@ -21,18 +22,24 @@ from bridge.model import (
     Identity,
     Kind,
     Reading,
+    Result,
     Rung,
     Stream,
 )
+from bridge.settings.plan import Configuration, Step
 from drivers.onvif import discovery, media, topics, wsdl
 from drivers.onvif.client import DEVICE, EVENTS, MEDIA, MEDIA2, OnvifClient
 from drivers.onvif.config import EventMode, OnvifConfig, StreamCheck
+from drivers.onvif.configuration import sections as table
+from drivers.onvif.configuration.unit import Unit
 from drivers.onvif.notification import Notification
 from drivers.onvif.subscription import Subscriptions
 from drivers.transports import rtsp, xml
 
 # How old, in seconds, the list of profiles (and with it the proof that our password still works) may become.
 REFRESH = 300.0
+# How long, in seconds, what a device offers is remembered while it is being set up.
+SETTING_UP = 20.0
 # The VMS knows two streams of a camera: high and low.
 STREAMS = 2
 _OF_VIDEO = frozenset({EventKind.MOTION, EventKind.TAMPER, EventKind.SIGNAL_LOSS, EventKind.ANALYTICS})
@@ -42,11 +49,12 @@ class OnvifDriver(Driver[OnvifConfig]):
     name: ClassVar[str] = "onvif"
     kinds: ClassVar[frozenset[Kind]] = frozenset({Kind.CAMERA, Kind.INTERCOM, Kind.SERVER})
     capabilities: ClassVar[frozenset[Capability]] = frozenset(
-        {Capability.STREAMS, Capability.EVENTS, Capability.DISCOVER}
+        {Capability.STREAMS, Capability.EVENTS, Capability.DISCOVER, Capability.SETTINGS, Capability.REBOOT}
     )
     Config = OnvifConfig
+    settings = table.OPERATIONS
 
-    __slots__ = ("_channels", "_client", "_fresh_until", "_listed", "_no_rtsp_until", "_subscriptions")
+    __slots__ = ("_channels", "_client", "_fresh_until", "_listed", "_no_rtsp_until", "_subscriptions", "_units")
 
     def __init__(self, device: Device, config: OnvifConfig, io: DriverIO) -> None:
         super().__init__(device, config, io)
@@ -55,6 +63,7 @@ class OnvifDriver(Driver[OnvifConfig]):
         self._listed: dict[str, tuple[Stream, ...]] = {}  # the streams of each channel, by the profile list
         self._channels: dict[str, str] = {}  # which channel an event's source token belongs to
         self._fresh_until: float | None = None  # monotonic; None: the profiles have to be asked for
+        self._units: dict[str, tuple[float, Unit]] | None = None  # channels that are being set up, each until a time
         self._no_rtsp_until = 0.0  # monotonic; RTSP refused the credentials, and too many tries lock the account
 
     @classmethod
@@ -70,10 +79,11 @@ class OnvifDriver(Driver[OnvifConfig]):
     # -- who it is -----------------------------------------------------------------------------------------------
 
     async def probe(self) -> Identity:
+        self._units = None
         await self._client.measure_clock()
         await self._find_services()
         info = await self._client.call(DEVICE, wsdl.message("devicemgmt", "GetDeviceInformation"))
-        capabilities = {Capability.STREAMS, Capability.DISCOVER}
+        capabilities = {Capability.STREAMS, Capability.DISCOVER, Capability.SETTINGS, Capability.REBOOT}
         if self.config.events is not EventMode.OFF:
             # What a device claims about its events is often wrong; the only way to know is to try.
             capabilities.add(Capability.EVENTS)
@@ -123,6 +133,8 @@ class OnvifDriver(Driver[OnvifConfig]):
     async def poll(self) -> Reading:
         await self._client.measure_clock()
         now = self.io.clock.now().mono
+        if self._units is not None and all(until <= now for until, _ in self._units.values()):
+            self._units = None
         if self._fresh_until is None or now >= self._fresh_until or self._client.authorised_at is None:
             await self._read_profiles()
             self._fresh_until = now + REFRESH * self.io.random.uniform(0.8, 1.0)
@@ -234,6 +246,49 @@ class OnvifDriver(Driver[OnvifConfig]):
         if len(self.device.channels) == 1 and kind in _OF_VIDEO:
             return self.device.channels[0].key
         return None
+
+    # -- what it is set to ---------------------------------------------------------------------------------------
+
+    async def read_settings(self, channel: Channel, sections: Collection[str]) -> Configuration:
+        return await table.read(await self._unit(channel), sections)
+
+    async def apply(self, channel: Channel, step: Step) -> bool:
+        self._fresh_until = None  # streams may be others behind it
+        return await table.write(await self._unit(channel), step)
+
+    async def command(self, command: Command) -> Result:
+        if command.action is not Capability.REBOOT:
+            raise Unsupported(f"ONVIF has no {command.action}")
+        reply = await self._client.call(DEVICE, wsdl.message("devicemgmt", "SystemReboot"))
+        return Result(xml.text(reply, "Message")[:200])
+
+    async def _unit(self, channel: Channel) -> Unit:
+        """The channel with its encoders, high first: in the order that they had when they were first looked at, because
+        a template may make the first one the smaller."""
+        known, now = (self._units or {}).get(channel.key), self.io.clock.now().mono
+        if known is not None and now < known[0]:
+            return known[1]
+        if MEDIA not in self._client.paths and MEDIA2 not in self._client.paths:
+            await self._find_services()
+        try:
+            found = await media.profiles(self._client)
+        except Unsupported:
+            found = []
+        of_source = media.by_source(found)
+        own = list(of_source.get(_source_of(channel, list(of_source)) or "", []))
+        by_token = {one.token: one for one in found}
+        if channel.streams:
+            own = [by_token[token] for token in channel.streams if token in by_token]
+        key = f"encoders:{channel.key}"
+        remembered = (self.io.memory.get(key) or "").split("\n")
+        places = {token: place for place, token in enumerate(remembered)}
+        if all(one.encoder in places for one in own):
+            own.sort(key=lambda one: places[one.encoder])
+        else:
+            await self.io.memory.put(key, "\n".join(one.encoder for one in own))
+        unit = Unit(self._client, self.device, channel, self.io, tuple(own))
+        self._units = {**(self._units or {}), channel.key: (now + SETTING_UP, unit)}
+        return unit
 
     # -- what else is there --------------------------------------------------------------------------------------
 

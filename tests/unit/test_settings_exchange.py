@@ -216,7 +216,7 @@ def refused(data: bytes, environ: dict[str, str] = ENV, **more: Any) -> list[str
         ),
         (
             ONE % "vendor: {box: {file: /etc/hostname}}",
-            "file:2:53: config_templates[0].settings.vendor.box.file: an impor",
+            "file:2:52: config_templates[0].settings.vendor.box.file: an impor",
         ),
         ("x" * 2**20 + ": 1", "file: the file has more than 1 MB"),
         ("\xd0\xcf\x11\xe0", "file: is an old .xls"),
