@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from itertools import takewhile
@@ -17,15 +17,17 @@ from bridge.config.effective import Layer, Place, find
 from bridge.config.fields import reachable
 from bridge.config.layers import Drivers, check_layers, collect, entries
 from bridge.config.models import Bridge, Delivery, Root
-from bridge.config.problems import InvalidInventory, Problem
+from bridge.config.problems import InvalidInventory, Problem, one_of
 from bridge.config.references import References
 from bridge.config.settings import read_bridge, read_delivery
+from bridge.config.templates import read_templates
 from bridge.config.validate import Report, Validator
 from bridge.config.yaml12 import Map
 from bridge.config.yaml_errors import YamlError
 from bridge.model import Device
 from bridge.pushes.resource import CameraFields, IntercomFields
 from bridge.secrets import Secret
+from bridge.settings.templates import Template
 
 __all__ = ["InvalidInventory", "Inventory", "Problem", "load", "load_bytes", "read_root"]
 
@@ -43,6 +45,7 @@ class Inventory:
     delivery: Delivery
     devices: tuple[Device, ...]
     disabled: tuple[str, ...]
+    templates: tuple[Template, ...]
     warnings: tuple[Problem, ...]
     secrets: frozenset[Secret]
     digest: str
@@ -72,8 +75,10 @@ def load_bytes(data: bytes, path: Path, *, environ: Mapping[str, str] = os.envir
     return inventory
 
 
-def read_root(data: bytes, report: Report) -> Map | None:
-    """The file's outermost block; None after reporting why there is none."""
+def read_root(
+    data: bytes, report: Report, what: str = "an inventory", begins: Sequence[str] = tuple(Root.model_fields)
+) -> Map | None:
+    """The file's outermost block; None after reporting why there is none. `begins`: the keys that it may have."""
     try:
         document = yaml12.load(data)
     except YamlError as error:
@@ -88,7 +93,7 @@ def read_root(data: bytes, report: Report) -> Map | None:
         return Map(0)
     if not isinstance(document.root, Map):
         place = Place("file", (), document.mark, 0)
-        report.error(place, "an inventory is a block of fields", f"begin with one of {', '.join(Root.model_fields)}:")
+        report.error(place, f"{what} is a block of fields", f"begin with {one_of(begins)}, and a colon")
         return None
     return document.root
 
@@ -110,6 +115,10 @@ def _read(root: Map, path: Path, check: Validator) -> Inventory | None:
     delivery = read_delivery(root, check)
     drivers, layers = Drivers(), collect(root)
     check_layers(root, layers, check, drivers)
+    listed_templates = [
+        Layer("file", ("config_templates", index), block) for index, block in entries(root, "config_templates", report)
+    ]
+    templates = read_templates(listed_templates, check, drivers)
     reader = Reader(layers, check, drivers)
     listed = entries(root, "devices", report)
     devices = [reader.read(index, block) for index, block in listed]
@@ -124,7 +133,16 @@ def _read(root: Map, path: Path, check: Validator) -> Inventory | None:
         delivery=delivery,
         devices=enabled,
         disabled=tuple(reader.disabled),
+        templates=templates,
         warnings=tuple(report.problems),
         secrets=check.references.resolved,
-        digest=fingerprint([bridge, delivery, [device.fingerprint for device in enabled], reader.disabled]),
+        digest=fingerprint(
+            [
+                bridge,
+                delivery,
+                [template.fingerprint for template in templates],
+                [device.fingerprint for device in enabled],
+                reader.disabled,
+            ]
+        ),
     )

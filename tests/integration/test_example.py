@@ -34,7 +34,9 @@ STREAMS = ("playground", "playground-low", "live/garden", "live/garden_sd")
 
 @pytest.fixture(autouse=True)
 def _secrets(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("CAM_PASSWORD", "NVR_PASSWORD", "PANEL_PASSWORD", "FLUSSONIC_PASSWORD", "FLUSSONIC_PLAYBACK_KEY"):
+    flussonic = ("FLUSSONIC_PASSWORD", "FLUSSONIC_PLAYBACK_KEY")
+    templates = ("VMS_USER_PASSWORD", "SIP_PASSWORD", "DOOR_CODE")
+    for name in ("CAM_PASSWORD", "NVR_PASSWORD", "PANEL_PASSWORD", *flussonic, *templates):
         monkeypatch.setenv(name, PASSWORD)
     monkeypatch.setenv("PUSHER_SECRET", "pusher-secret")
     monkeypatch.setenv("VMS_PUSH_SECRET", "vms-secret")
