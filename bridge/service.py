@@ -180,6 +180,8 @@ class Service:
             tokens=self.tokens,
             store=self.store,
             journal=self.journal,
+            metrics=self.metrics,
+            clock=self.clock,
             runners=lambda: self.supervisor.runners,
             pumps=lambda: delivery.pumps,
         )
