@@ -20,12 +20,14 @@ from bridge.config.models import Bridge, Delivery, Root
 from bridge.config.problems import InvalidInventory, Problem
 from bridge.config.references import References
 from bridge.config.settings import read_bridge, read_delivery
+from bridge.config.templates import read_templates
 from bridge.config.validate import Report, Validator
 from bridge.config.yaml12 import Map
 from bridge.config.yaml_errors import YamlError
 from bridge.model import Device
 from bridge.pushes.resource import CameraFields, IntercomFields
 from bridge.secrets import Secret
+from bridge.settings.templates import Template
 
 __all__ = ["InvalidInventory", "Inventory", "Problem", "load", "load_bytes", "read_root"]
 
@@ -43,6 +45,7 @@ class Inventory:
     delivery: Delivery
     devices: tuple[Device, ...]
     disabled: tuple[str, ...]
+    templates: tuple[Template, ...]
     warnings: tuple[Problem, ...]
     secrets: frozenset[Secret]
     digest: str
@@ -110,6 +113,10 @@ def _read(root: Map, path: Path, check: Validator) -> Inventory | None:
     delivery = read_delivery(root, check)
     drivers, layers = Drivers(), collect(root)
     check_layers(root, layers, check, drivers)
+    listed_templates = [
+        Layer("file", ("config_templates", index), block) for index, block in entries(root, "config_templates", report)
+    ]
+    templates = read_templates(listed_templates, check, drivers)
     reader = Reader(layers, check, drivers)
     listed = entries(root, "devices", report)
     devices = [reader.read(index, block) for index, block in listed]
@@ -124,7 +131,16 @@ def _read(root: Map, path: Path, check: Validator) -> Inventory | None:
         delivery=delivery,
         devices=enabled,
         disabled=tuple(reader.disabled),
+        templates=templates,
         warnings=tuple(report.problems),
         secrets=check.references.resolved,
-        digest=fingerprint([bridge, delivery, [device.fingerprint for device in enabled], reader.disabled]),
+        digest=fingerprint(
+            [
+                bridge,
+                delivery,
+                [template.fingerprint for template in templates],
+                [device.fingerprint for device in enabled],
+                reader.disabled,
+            ]
+        ),
     )

@@ -67,6 +67,7 @@ class BoxDriver(Driver[BoxConfig]):
     kinds: ClassVar[frozenset[Kind]] = frozenset({Kind.CAMERA, Kind.INTERCOM, Kind.SERVER, Kind.SWITCH})
     capabilities: ClassVar[frozenset[Capability]] = frozenset()
     Config: ClassVar[type[BaseModel]] = BoxConfig
+    VendorSettings: ClassVar[type[BaseModel] | None] = BoxConfig
 
 
 class PanelConfig(BaseModel):

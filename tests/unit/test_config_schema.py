@@ -29,6 +29,8 @@ from bridge.config.models import (
 from bridge.config.schema import default_text, inventory_schema
 from bridge.config.units import parse_size
 from bridge.pushes.resource import CameraFields, IntercomFields
+from bridge.settings import vocabulary
+from bridge.settings.templates import VARIABLES as VARIABLES_OF_TEMPLATES
 from drivers.onvif.config import OnvifConfig
 from tests.unit.config_support import stub_drivers
 
@@ -38,6 +40,8 @@ REFERENCE = HERE / "docs" / "configuration.md"
 VARIABLES = re.findall(r"^# {3}([A-Z_]+) {2,}", EXAMPLE.read_text(), re.MULTILINE)
 MODELS: list[type[BaseModel]] = [*reachable(Root), CameraFields, IntercomFields, OnvifConfig]
 FIELDS = [(model, name) for model in MODELS for name in model.model_fields]
+# What devices can be set to has a reference of its own.
+DOCUMENTED = [(model, name) for model, name in FIELDS if model.__module__ != vocabulary.__name__]
 
 
 @pytest.fixture(scope="module")
@@ -181,11 +185,14 @@ SECTIONS: dict[str, str] = {
     "Http": "### bridge.http",
     "Tls": "### bridge.http",
     "Callbacks": "### bridge.callbacks",
+    "Files": "### bridge.files",
     "Delivery": "## delivery",
     "Outbox": "### delivery.outbox",
     "PusherServer": "### delivery.sinks, type pusher_server",
     "PusherHttp": "### delivery.sinks, type pusher_http",
     "SinkTls": "### delivery.sinks, type pusher_http",
+    "TemplateEntry": "## config_templates",
+    "TemplateMatch": "### match",
     "DeviceEntry": "## devices",
     "Events": "### delivery.events",
     "WebhookSink": "### delivery.sinks, type webhook",
@@ -220,7 +227,7 @@ def documented(heading: str) -> dict[str, str]:
     return found
 
 
-@pytest.mark.parametrize(("model", "name"), FIELDS, ids=lambda value: getattr(value, "__name__", value))
+@pytest.mark.parametrize(("model", "name"), DOCUMENTED, ids=lambda value: getattr(value, "__name__", value))
 def test_the_reference_tells_of_every_field_and_its_default(model: type[BaseModel], name: str) -> None:
     heading = SECTIONS[model.__name__]
     if model is Root:
@@ -246,6 +253,11 @@ def test_the_reference_links_to_its_own_sections() -> None:
     headings = re.findall(r"^#+ (.*)$", REFERENCE.read_text(), re.MULTILINE)
     anchors = {re.sub(r"[^\w -]", "", heading).lower().replace(" ", "-") for heading in headings}
     assert set(re.findall(r"\(#([^)]+)\)", REFERENCE.read_text())) <= anchors
+
+
+def test_the_reference_tells_of_every_variable() -> None:
+    said = dict(re.findall(r"^\| `\$\{([a-z_.]+)\}` \| (.*) \|$", section("### Variables"), re.MULTILINE))
+    assert said == {name: what for name, (what, _) in VARIABLES_OF_TEMPLATES.items()}
 
 
 def test_the_bridge_has_a_host_name_by_default() -> None:
