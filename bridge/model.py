@@ -118,6 +118,7 @@ class Device:
     address: str
     name: str = ""
     site: str | None = None
+    group: str | None = None
     credentials: Credentials | None = None
     channels: tuple[Channel, ...] = (Channel(),)
     policy: Policy = Policy()

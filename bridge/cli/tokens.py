@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from bridge.cli.common import DEFAULT_CONFIG, Config, Exit, Json, cell, fail, load_inventory, print_json
+from bridge.cli.common import DEFAULT_CONFIG, Config, Exit, Json, cell, fail, load_bridge_block, print_json
 
 if TYPE_CHECKING:
     from sqlite3 import Connection
@@ -94,7 +94,7 @@ def _store(config: Path, as_json: bool) -> closing[Connection]:
     from bridge.store.store import database
     from bridge.store.writer import StoreError
 
-    directory = load_inventory(config, as_json=as_json).bridge.data
+    directory = load_bridge_block(config, as_json=as_json).data
     try:
         return closing(database(directory))
     except StoreError as error:

@@ -85,6 +85,7 @@ class Reader:
             "address": entry.address or "",
             "name": entry.name or entry.id,
             "site": entry.site,
+            "group": entry.group,
             "credentials": login and self._same(Credentials(login.username, login.password)),
             "channels": channels,
             "policy": self._same(Policy(**dict(watch))),

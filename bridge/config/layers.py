@@ -72,7 +72,9 @@ class Layers:
         return layers, merged
 
 
-def entries(root: Map, key: Literal["sites", "groups", "config_templates", "devices"], report: Report) -> list[tuple[int, Map]]:
+def entries(
+    root: Map, key: Literal["sites", "groups", "config_templates", "devices"], report: Report
+) -> list[tuple[int, Map]]:
     """The blocks in one of the file's lists, with their numbers; anything else in there is reported."""
     whole = Layer("file", (), root)
     listed = root.get(key)

@@ -53,13 +53,27 @@ class Inventory:
 
 def load(path: Path, *, environ: Mapping[str, str] = os.environ) -> Inventory:
     """Read the inventory. `environ` is where `env:` and `cred:` look. Raises InvalidInventory with all problems."""
+    return load_bytes(_bytes(path), path, environ=environ)
+
+
+def load_bridge(path: Path) -> Bridge:
+    """The `bridge` block alone, whatever the rest of the file says. Raises InvalidInventory."""
+    report = Report(str(path))
+    root = read_root(_bytes(path), report)
+    bridge = None
+    if root is not None:
+        bridge = read_bridge(root, Validator(report, References(path.absolute().parent, {})))
+    if bridge is None or report.failed:
+        raise InvalidInventory(report.problems)
+    return bridge
+
+
+def _bytes(path: Path) -> bytes:
     try:
         with open(path, "rb") as file:
-            data = file.read(yaml12.MAX_BYTES + 1)
+            return file.read(yaml12.MAX_BYTES + 1)
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else "not a usable path"
-    else:
-        return load_bytes(data, path, environ=environ)
     raise InvalidInventory([Problem(str(path), 0, 0, "", f"cannot be read: {reason}", "check the path and its rights")])
 
 

@@ -68,9 +68,7 @@ def _read(layer: Layer, check: Validator, drivers: Drivers) -> Template | None:
         "needs_streams": valid.needs_streams,
         "automatic": frozenset(valid.automatic),
         "notify": valid.notify,
-        "references": {
-            ".".join(map(str, path[1:])): text for path, text in secrets.items() if is_reference(text)
-        },
+        "references": {".".join(map(str, path[1:])): text for path, text in secrets.items() if is_reference(text)},
     }
     return Template(**values, fingerprint=fingerprint(values))
 

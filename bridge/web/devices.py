@@ -22,6 +22,7 @@ Word = Annotated[str, Field(min_length=1, max_length=200)]
 
 class Filters(Input):
     site: Word | None = Field(None, description="only those on this site")
+    group: Word | None = Field(None, description="only those of this group")
     kind: Kind | None = Field(None, description="only those of this kind")
     driver: Word | None = Field(None, description="only those with this driver")
     reach: Reach | None = Field(None, description="only those that are so reachable")
@@ -41,6 +42,7 @@ class Filters(Input):
         statuses |= {str(one.announced) for one in state.intercoms.values()}
         return (
             (self.site is None or device.site == self.site)
+            and (self.group is None or device.group == self.group)
             and (self.kind is None or device.kind is self.kind)
             and (self.driver is None or device.driver == self.driver)
             and (self.reach is None or state.reach.reach is self.reach)

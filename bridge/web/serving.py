@@ -11,11 +11,13 @@ import structlog
 from aiohttp import web
 
 from bridge.clock import Clock
+from bridge.errors import AuthFailed, DeviceError, Locked, Rejected, Throttled, Unreachable, Unsupported
 from bridge.metrics import Metrics
 from bridge.store.writer import StoreError
 from bridge.web.broadcasting import Failures
 from bridge.web.buckets import Buckets
 from bridge.web.openapi import document
+from bridge.web.ports import Conflict
 from bridge.web.routes import (
     BODY_LIMIT,
     PREFIX,
@@ -39,6 +41,16 @@ BURST = 300
 PER_SECOND = 50.0
 AT_ONCE = 64  # requests in flight: those that wait for a job count, too
 TOKENS = 4096  # whose rates are remembered
+
+# What a device's own trouble is in HTTP: it is the bridge's upstream.
+_STATUS: dict[type[DeviceError], int] = {
+    Unsupported: 422,
+    Rejected: 409,
+    AuthFailed: 502,
+    Locked: 503,
+    Throttled: 503,
+    Unreachable: 504,
+}
 
 log = structlog.get_logger("api")
 
@@ -83,6 +95,10 @@ class Serving:
                 response = await self._answer(route, request)
             except Refused as refused:
                 response = refused.response()
+            except Conflict as conflict:
+                response = Refused(conflict.status, conflict.detail).response()
+            except DeviceError as error:
+                response = _device_trouble(error).response()
             except StoreError as error:
                 log.error("the store does not answer", path=route.path, reason=str(error))
                 again = {"Retry-After": "5"}
@@ -154,6 +170,11 @@ class Serving:
         if wrong:
             raise Refused(422, _counted(wrong), wrong)
         return Call(request, token, path, query, body, headers)
+
+
+def _device_trouble(error: DeviceError) -> Refused:
+    headers = {"Retry-After": str(int(error.seconds) + 1)} if isinstance(error, Locked | Throttled) else {}
+    return Refused(_STATUS.get(type(error), 502), error.detail, headers=headers)
 
 
 def _counted(wrong: Sequence[Wrong]) -> str:

@@ -44,6 +44,7 @@ class DeviceView:
     driver: str
     address: str
     site: str | None
+    group: str | None
     reach: Reach
     since: float | None
     problem: Trouble | None
@@ -103,6 +104,7 @@ def device_view(runner: Runner) -> DeviceView:
         driver=device.driver,
         address=device.address,
         site=device.site,
+        group=device.group,
         reach=state.reach.reach,
         since=state.reach.since,
         problem=Trouble(state.health.kind, state.health.detail) if state.health.kind else None,
