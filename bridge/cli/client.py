@@ -6,24 +6,23 @@ one is made in the store for as long as the command runs.
 
 from __future__ import annotations
 
-import http.client
 import json
 import os
-import secrets
-import ssl
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
-from urllib.parse import quote, urlencode, urlsplit
 
 import typer
 
 from bridge.cli.common import Exit, fail, fail_with, load_bridge_block
 
 if TYPE_CHECKING:
+    import http.client
+    import ssl
+
     from bridge.config.models import Bridge
 
 SECONDS = 90.0  # for an answer; those that wait for a job are answered within 60 s
@@ -88,6 +87,8 @@ class Client:
         self._user = user
 
     def get(self, path: str, **query: Any) -> Any:
+        from urllib.parse import urlencode
+
         asked = urlencode({name: value for name, value in query.items() if value is not None}, doseq=True)
         return self.ask("GET", f"{path}?{asked}" if asked else path).json
 
@@ -101,12 +102,16 @@ class Client:
         )
 
     def upload(self, path: str, file: Path) -> Any:
+        from urllib.parse import urlencode
+
         kind = FILES.get(file.suffix.lower(), FILES[".yaml"])
         name = {"name": file.name, **({"user_id": self._user} if self._user is not None else {})}
         return self.ask("POST", f"{path}?{urlencode(name)}", file.read_bytes(), {"Content-Type": kind}).json
 
     def fetch(self, url: str) -> bytes:
         """A file that the bridge has made. It is asked for where the bridge is reached, whatever host its URL names."""
+        from urllib.parse import urlsplit
+
         return self._once("GET", urlsplit(url).path, None, {}).body
 
     def ask(
@@ -121,6 +126,9 @@ class Client:
         return answer
 
     def _once(self, method: str, path: str, body: bytes | None, headers: Mapping[str, str]) -> Answer:
+        import http.client
+        from urllib.parse import urlsplit
+
         parts = urlsplit(self.url)
         assert parts.hostname is not None, "checked when the client was made"
         connection: http.client.HTTPConnection
@@ -151,6 +159,8 @@ class NoBridge(Exception):
 
 def part(text: object) -> str:
     """A part of a path."""
+    from urllib.parse import quote
+
     return quote(str(text), safe="")
 
 
@@ -173,6 +183,9 @@ class _Access:
     """Where the bridge is and what lets us in; `close` takes back what was made for that."""
 
     def __init__(self, config: Path, url: str | None, token: str | None, *, as_json: bool) -> None:
+        import ssl
+        from urllib.parse import urlsplit
+
         self._made: str | None = None
         self.context: ssl.SSLContext | None = None
         if url is not None:
@@ -189,6 +202,8 @@ class _Access:
         self.token = token if token is not None else self._make(as_json=as_json)
 
     def _make(self, *, as_json: bool) -> str:
+        import secrets
+
         from bridge.store.store import database
         from bridge.store.writer import StoreError
         from bridge.web import tokens
@@ -227,6 +242,8 @@ class _Access:
 
 def _local(bridge: Bridge, as_json: bool) -> tuple[str, ssl.SSLContext | None]:
     """How the bridge of this inventory is reached from its own machine."""
+    import ssl
+
     listen = bridge.http.listen
     if listen.port == 0:
         fail("the bridge listens on any free port: say which with --url", Exit.USAGE, as_json=as_json)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -27,6 +26,8 @@ def command(
     as_json: Json = False,
 ) -> None:
     """Have a device do something, once."""
+    import secrets
+
     arguments: dict[str, Any] = {}
     for one in argument or []:
         name, sign, value = one.partition("=")

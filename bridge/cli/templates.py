@@ -228,18 +228,13 @@ def export(
     elif templates:
         body["templates"] = templates
     with connected(config, url, token, user, as_json=as_json) as client:
-        job = client.post("/exports", body).json
-        while job["ended_at"] is None:
-            job = client.get(f"/jobs/{part(job['id'])}", wait=60, after=job["version"])
-        if job["state"] != "done":
-            fail(job["reason"] or f"the export is {job['state']}", as_json=as_json)
-        file = job["result"]["url"]
+        made = client.post("/exports", body).json
         if output is not None:
-            output.write_bytes(client.fetch(file))
+            output.write_bytes(client.fetch(made["url"]))
     if as_json:
-        print_json({"ok": True, "url": file, "file": output})
+        print_json({**made, "file": output})
     else:
-        typer.echo(str(output or file))
+        typer.echo(str(output or made["url"]))
 
 
 @app.command(name="import")

@@ -12,6 +12,7 @@ from bridge.journal import Journal
 from bridge.metrics import Metrics
 from bridge.runner import Runner
 from bridge.store.store import Store
+from bridge.web.audit import Audit
 from bridge.web.devices import Devices
 from bridge.web.records import Records
 from bridge.web.serving import Serving
@@ -34,8 +35,10 @@ class Api:
         runners: Callable[[], Mapping[str, Runner]],
         pumps: Callable[[], Mapping[str, Pump]],
     ) -> None:
-        parts = (Devices(runners), Records(store, journal, pumps))
-        self._serving = Serving([route for part in parts for route in part.routes()], tokens, clock, metrics)
+        audit = Audit(store, clock)
+        devices = Devices(runners)
+        parts = (devices, Records(store, journal, audit, pumps))
+        self._serving = Serving([route for part in parts for route in part.routes()], tokens, audit, clock, metrics)
 
     def routes(self) -> list[web.RouteDef]:
         return self._serving.routes()

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Annotated
 
 from pydantic import Field
 
 from bridge.model import Command, Fact
-from bridge.runner import Runner
 from bridge.settings.vocabulary import SECTIONS
+from bridge.web.devices import Devices
+from bridge.web.initiator import Doing
 from bridge.web.ports import COMMAND_CAPABILITIES, Commander, CommandName, SettingsView, Target, Work
 from bridge.web.routes import Call, Input, Refused, Route, Wrong
 from bridge.web.targets import Word
-from bridge.web.work import Doing, initiator
 
 SECONDS = 75.0
 Text = Annotated[str, Field(max_length=200)]
@@ -65,13 +65,13 @@ class Commands:
         self,
         work: Work,
         commander: Commander,
-        runners: Callable[[], Mapping[str, Runner]],
+        devices: Devices,
         keep: Callable[[str, bytes, str], Awaitable[str]],
     ) -> None:
         """`keep` puts a file on the shelf (name, data, content type) and returns its URL."""
         self._work = work
         self._commander = commander
-        self._runners = runners
+        self._devices = devices
         self._keep = keep
 
     def routes(self) -> list[Route]:
@@ -85,20 +85,20 @@ class Commands:
 
     async def settings(self, call: Call) -> SettingsView:
         asked: SettingsQuery = call.query
-        runner = self._runner(call)
+        runner = self._devices.runner(call.path["device"])
         unknown = [name for name in asked.section if name not in SECTIONS]
         if unknown:
             raise Refused(
                 422, "there is no such section", [Wrong(f"one of {', '.join(SECTIONS)}", parameter="section")]
             )
-        target = Target(runner.device.id, _channel(runner, asked.channel))
+        target = Target(runner.device.id, self._devices.channel(runner, asked.channel))
         return await self._work.settings(target, asked.section)
 
     async def command(self, call: Call) -> CommandView:
         asked: CommandRequest = call.body
-        runner = self._runner(call)
+        runner = self._devices.runner(call.path["device"])
         if asked.channel is not None:
-            _channel(runner, asked.channel)
+            self._devices.channel(runner, asked.channel)
         capability = COMMAND_CAPABILITIES[asked.action]
         identity = runner.state.identity
         if identity is None:
@@ -108,24 +108,8 @@ class Commands:
         arguments: dict[str, Fact] = dict(asked.arguments)
         command = Command(capability, asked.channel, arguments)
         key = f"{call.token.digest}:{call.headers['Idempotency-Key']}"
-        result = await self._commander.run(runner.device.id, command, initiator(call), key)
+        result = await self._commander.run(runner.device.id, command, call.by, key)
         url = None
         if result.data:
             url = await self._keep(f"{runner.device.id}-{asked.action}", result.data, result.content_type)
         return CommandView(asked.action, result.detail, result.content_type or None, url)
-
-    def _runner(self, call: Call) -> Runner:
-        runner = self._runners().get(call.path["device"])
-        if runner is None:
-            raise Refused(404, "no device of the inventory has this id")
-        return runner
-
-
-def _channel(runner: Runner, asked: str | None) -> str:
-    keys = [channel.key for channel in runner.device.channels]
-    if asked is None and len(keys) == 1:
-        return keys[0]
-    if asked not in keys:
-        raise Refused(422, "there is no such channel", [Wrong(f"one of {', '.join(keys)}", parameter="channel")])
-    assert asked is not None, "it is one of the keys"
-    return asked

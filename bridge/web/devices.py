@@ -11,7 +11,7 @@ from pydantic import Field
 from bridge.model import Capability, Kind
 from bridge.runner import Runner
 from bridge.state.reachability import Reach
-from bridge.web.routes import Call, Input, Refused, Route
+from bridge.web.routes import Call, Input, Refused, Route, Wrong
 from bridge.web.views import DevicesView, DeviceView, device_view
 
 MOST = 10_000  # in one answer
@@ -71,6 +71,15 @@ class Devices:
         if runner is None:
             raise Refused(404, "no device of the inventory has this id")
         return runner
+
+    def channel(self, runner: Runner, asked: str | None) -> str:
+        """The key of the channel that is asked for; of the only one where none is. Raises Refused."""
+        keys = [channel.key for channel in runner.device.channels]
+        if asked is None and len(keys) == 1:
+            return keys[0]
+        if asked is None or asked not in keys:
+            raise Refused(422, "there is no such channel", [Wrong(f"one of {', '.join(keys)}", parameter="channel")])
+        return asked
 
     async def devices(self, call: Call) -> DevicesView:
         asked: Filters = call.query

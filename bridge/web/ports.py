@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
 from bridge.model import Capability, Command, Result
+from bridge.settings.templates import Template
 
 PlanState = Literal["changes", "same", "refused", "failed"]
 
@@ -178,6 +179,48 @@ class Work(Protocol):
 
     async def settings(self, target: Target, sections: Sequence[str]) -> SettingsView:
         """Raises DeviceError, too."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class FileView:
+    """A file that can be fetched at `url`, without a token, until it goes away."""
+
+    url: str
+    name: str
+    size: int
+    expires_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """A template, and where it comes from."""
+
+    template: Template
+    source: Literal["inventory", "import"]
+
+
+class Book(Protocol):
+    """Templates: those of the inventory, and those that were imported."""
+
+    def all(self) -> Mapping[int, Listed]: ...
+
+    async def take(self, data: bytes, file: str, by: Initiator) -> tuple[int, ...]:
+        """Import a file, whole or not at all. Raises `InvalidImport`."""
+        ...
+
+    async def remove(self, template: int) -> None:
+        """Raises Conflict where it is not an imported one."""
+        ...
+
+    async def export(self, templates: Sequence[int], file_format: Literal["yaml", "xlsx"], by: Initiator) -> FileView:
+        """Raises Conflict."""
+        ...
+
+    async def export_device(
+        self, target: Target, template: int, name: str, file_format: Literal["yaml", "xlsx"], by: Initiator
+    ) -> FileView:
+        """What a device is set to, as a template. Raises Conflict, DeviceError."""
         ...
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Annotated
 
 from pydantic import Field
@@ -10,6 +11,7 @@ from pydantic import Field
 from bridge.delivery.sink import Pump
 from bridge.journal import Journal
 from bridge.store.store import Store
+from bridge.web.audit import Audit, AuditEntry
 from bridge.web.routes import Call, Input, Route
 from bridge.web.views import EventsView, PushesView, SinksView, sink_views
 
@@ -28,10 +30,16 @@ class AfterEvents(After):
     kind: Annotated[str, Field(max_length=64)] | None = Field(None, description="only those of this kind")
 
 
+@dataclass(frozen=True, slots=True)
+class AuditView:
+    entries: tuple[AuditEntry, ...]
+
+
 class Records:
-    def __init__(self, store: Store, journal: Journal, pumps: Callable[[], Mapping[str, Pump]]) -> None:
+    def __init__(self, store: Store, journal: Journal, audit: Audit, pumps: Callable[[], Mapping[str, Pump]]) -> None:
         self._store = store
         self._journal = journal
+        self._audit = audit
         self._pumps = pumps
 
     def routes(self) -> list[Route]:
@@ -39,7 +47,12 @@ class Records:
             Route("GET", "/events", "What devices reported", self.events, EventsView, query=AfterEvents),
             Route("GET", "/pushes", "Pushes as they were decided", self.pushes, PushesView, query=After),
             Route("GET", "/sinks", "How far each sink has come, and what its server refused", self.sinks, SinksView),
+            Route("GET", "/audit", "Who had the bridge do what", self.audit, AuditView, query=After),
         ]
+
+    async def audit(self, call: Call) -> AuditView:
+        asked: After = call.query
+        return AuditView(tuple(await self._audit.after(asked.after, asked.limit)))
 
     async def events(self, call: Call) -> EventsView:
         asked: AfterEvents = call.query

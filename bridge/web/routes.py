@@ -16,6 +16,7 @@ from typing import Annotated, Any, Literal, get_origin
 from aiohttp import web
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
+from bridge.web.ports import Initiator
 from bridge.web.tokens import Scope, Token
 
 PREFIX = "/api/v1"
@@ -83,6 +84,7 @@ class Call:
 
     request: web.Request
     token: Token
+    by: Initiator
     path: Mapping[str, Any]
     query: Any
     body: Any

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from typing import Any
 
 import structlog
@@ -14,8 +15,10 @@ from bridge.clock import Clock
 from bridge.errors import AuthFailed, DeviceError, Locked, Rejected, Throttled, Unreachable, Unsupported
 from bridge.metrics import Metrics
 from bridge.store.writer import StoreError
+from bridge.web.audit import Audit
 from bridge.web.broadcasting import Failures
 from bridge.web.buckets import Buckets
+from bridge.web.initiator import initiator
 from bridge.web.openapi import document
 from bridge.web.ports import Conflict
 from bridge.web.routes import (
@@ -58,8 +61,9 @@ log = structlog.get_logger("api")
 class Serving:
     """The aiohttp side of `routes`. The application mounts `routes()` and has `middleware` among its own."""
 
-    def __init__(self, routes: Sequence[Route], tokens: Tokens, clock: Clock, metrics: Metrics) -> None:
+    def __init__(self, routes: Sequence[Route], tokens: Tokens, audit: Audit, clock: Clock, metrics: Metrics) -> None:
         self._routes = tuple(routes)
+        self._audit = audit
         self._tokens = tokens
         self._clock = clock
         self._metrics = metrics
@@ -91,44 +95,61 @@ class Serving:
 
     def _handler(self, route: Route) -> Any:
         async def handle(request: web.Request) -> web.StreamResponse:
-            try:
-                response = await self._answer(route, request)
-            except Refused as refused:
-                response = refused.response()
-            except Conflict as conflict:
-                response = Refused(conflict.status, conflict.detail).response()
-            except DeviceError as error:
-                response = _device_trouble(error).response()
-            except StoreError as error:
-                log.error("the store does not answer", path=route.path, reason=str(error))
-                again = {"Retry-After": "5"}
-                response = Refused(503, "the store of the bridge does not answer: see its log", (), again).response()
-            except (ConnectionError, web.HTTPException):
-                raise
-            except Exception as error:
-                log.error("bug in the API", method=route.method, path=route.path, exc_info=error)
-                response = Refused(500, "the bridge failed at this; its log has the details").response()
+            response = await self._refusals(route, self._answer(route, request))
             self._metrics.requests.labels(route.method, route.path, str(response.status)).inc()
             return response
 
         return handle
+
+    async def _refusals(self, route: Route, answer: Awaitable[web.StreamResponse]) -> web.StreamResponse:
+        """The answer, or why there is none, as problem details."""
+        try:
+            return await answer
+        except Refused as refused:
+            return refused.response()
+        except Conflict as conflict:
+            return Refused(conflict.status, conflict.detail).response()
+        except DeviceError as error:
+            return _device_trouble(error).response()
+        except StoreError as error:
+            log.error("the store does not answer", path=route.path, reason=str(error))
+            again = {"Retry-After": "5"}
+            return Refused(503, "the store of the bridge does not answer: see its log", headers=again).response()
+        except (ConnectionError, web.HTTPException):
+            raise
+        except Exception as error:
+            log.error("bug in the API", method=route.method, path=route.path, exc_info=error)
+            return Refused(500, "the bridge failed at this; its log has the details").response()
 
     async def _answer(self, route: Route, request: web.Request) -> web.StreamResponse:
         token = await self._known(route, request)
         self._in_flight[token.digest] += 1
         try:
             call = await self._read(route, request, token)
-            try:
-                async with asyncio.timeout(route.seconds) as limit:
-                    value = await route.handler(call)
-            except TimeoutError:
-                if not limit.expired():
-                    raise
-                raise Refused(504, f"no end of it within {route.seconds:g} s; what was begun may still go on") from None
+            if route.scope == "read":
+                return await self._handled(route, call)
+            return await self._audited(route, call)
         finally:
             self._in_flight[token.digest] -= 1
             if not self._in_flight[token.digest]:
                 del self._in_flight[token.digest]
+
+    async def _audited(self, route: Route, call: Call) -> web.StreamResponse:
+        number = await self._audit.begin(call.by, route.method, call.request.path_qs, call.body)
+        response = await self._refusals(route, self._handled(route, call))
+        body = response.body if isinstance(response, web.Response) and response.status >= 400 else b""
+        detail = json.loads(body)["detail"] if isinstance(body, bytes) and body else ""
+        await self._audit.end(number, response.status, detail)
+        return response
+
+    async def _handled(self, route: Route, call: Call) -> web.StreamResponse:
+        try:
+            async with asyncio.timeout(route.seconds) as limit:
+                value = await route.handler(call)
+        except TimeoutError:
+            if not limit.expired():
+                raise
+            raise Refused(504, f"no end of it within {route.seconds:g} s; what was begun may still go on") from None
         if isinstance(value, web.StreamResponse):
             return value
         reply = value if isinstance(value, Reply) else Reply(value)
@@ -169,7 +190,7 @@ class Serving:
         wrong = [*wrong, *more, *yet_more]
         if wrong:
             raise Refused(422, _counted(wrong), wrong)
-        return Call(request, token, path, query, body, headers)
+        return Call(request, token, initiator(token, query, body, headers), path, query, body, headers)
 
 
 def _device_trouble(error: DeviceError) -> Refused:

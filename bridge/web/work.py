@@ -9,39 +9,22 @@ from typing import Annotated
 from pydantic import Field, model_validator
 
 from bridge.config.types import Duration, invalid
-from bridge.pushes.catalogue import TokenId
 from bridge.runner import Runner
+from bridge.web.initiator import Doing
 from bridge.web.ports import (
     DriftView,
-    Initiator,
     JobDetails,
     JobView,
     PlanView,
     Work,
 )
-from bridge.web.routes import Call, Input, Refused, Reply, Route, Wrong
+from bridge.web.routes import Call, Input, Reply, Route
 from bridge.web.targets import Targets, Word
 
 WAIT = 60.0  # seconds that an answer is held back at most
 PLAN_SECONDS = 120.0
 MOST_JOBS = 1000
 TemplateId = Annotated[int, Field(ge=1, le=2**53)]
-
-
-class InitiatorSaid(Input):
-    """On whose behalf: only for tokens that stand for no user themselves (the VMS's own)."""
-
-    user_id: Annotated[int, Field(ge=1, le=2**53)] = Field(description="id of the user in the VMS")
-    token_id: TokenId | None = Field(None, description="id of their access token there")
-    socket_id: Annotated[str, Field(pattern=r"^[0-9]{1,20}\.[0-9]{1,20}$")] | None = Field(
-        None, description="their websocket connection"
-    )
-
-
-class Doing(Input):
-    """What every request that does something may say."""
-
-    initiator: InitiatorSaid | None = Field(None, description="on whose behalf it is done")
 
 
 class Wanted(Doing):
@@ -99,18 +82,6 @@ class JobsView:
     jobs: tuple[JobView, ...]
 
 
-def initiator(call: Call) -> Initiator:
-    """Who does it. Raises Refused where the token stands for somebody else than the request says."""
-    said: InitiatorSaid | None = getattr(call.body, "initiator", None)
-    socket = call.headers.get("X-Socket-ID")
-    if said is None:
-        return Initiator(call.token.name, call.token.user_id, None, socket)
-    if call.token.user_id is not None and call.token.user_id != said.user_id:
-        place = Wrong("is not the user that the token stands for", pointer="/initiator/user_id")
-        raise Refused(403, f"the token {call.token.name} stands for one user and cannot name another", [place])
-    return Initiator(call.token.name, said.user_id, said.token_id, said.socket_id or socket)
-
-
 class Works:
     def __init__(self, work: Work, runners: Callable[[], Mapping[str, Runner]]) -> None:
         self._work = work
@@ -141,7 +112,7 @@ class Works:
 
     async def make_plan(self, call: Call) -> Reply:
         wanted: Wanted = call.body
-        made = await self._work.plan(wanted.targets.resolve(self._runners()), wanted.templates, initiator(call))
+        made = await self._work.plan(wanted.targets.resolve(self._runners()), wanted.templates, call.by)
         return Reply(made, {"Location": f"/api/v1/plans/{made.id}"})
 
     async def plan(self, call: Call) -> PlanView:
@@ -153,16 +124,15 @@ class Works:
 
     async def apply(self, call: Call) -> Reply:
         asked: ApplyRequest = call.body
-        by = initiator(call)
         plan = asked.plan
         if plan is None:
             assert asked.targets is not None, "the model says so"
-            plan = (await self._work.plan(asked.targets.resolve(self._runners()), asked.templates, by)).id
-        return _at(await self._work.apply(plan, by, asked.confirm))
+            plan = (await self._work.plan(asked.targets.resolve(self._runners()), asked.templates, call.by)).id
+        return _at(await self._work.apply(plan, call.by, asked.confirm))
 
     async def rollback(self, call: Call) -> Reply:
         asked: RollbackRequest = call.body
-        return _at(await self._work.rollback(call.path["job"], asked.devices, initiator(call)))
+        return _at(await self._work.rollback(call.path["job"], asked.devices, call.by))
 
     async def jobs(self, call: Call) -> JobsView:
         asked: JobsQuery = call.query
@@ -178,11 +148,11 @@ class Works:
         return told
 
     async def confirm(self, call: Call) -> JobView:
-        await self._work.confirm(call.path["job"], initiator(call))
+        await self._work.confirm(call.path["job"], call.by)
         return await self._work.job(call.path["job"])
 
     async def cancel(self, call: Call) -> JobView:
-        await self._work.cancel(call.path["job"], initiator(call))
+        await self._work.cancel(call.path["job"], call.by)
         return await self._work.job(call.path["job"])
 
 
