@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from typing import Protocol
 
 from aiohttp import web
 
@@ -13,10 +14,19 @@ from bridge.metrics import Metrics
 from bridge.runner import Runner
 from bridge.store.store import Store
 from bridge.web.audit import Audit
+from bridge.web.commands import Commands
 from bridge.web.devices import Devices
+from bridge.web.ports import Hands
 from bridge.web.records import Records
+from bridge.web.routes import Route
 from bridge.web.serving import Serving
+from bridge.web.templates import Templates
 from bridge.web.tokens import Tokens
+from bridge.web.work import Works
+
+
+class Part(Protocol):
+    def routes(self) -> list[Route]: ...
 
 
 class Api:
@@ -34,10 +44,13 @@ class Api:
         clock: Clock,
         runners: Callable[[], Mapping[str, Runner]],
         pumps: Callable[[], Mapping[str, Pump]],
+        hands: Hands | None = None,
     ) -> None:
         audit = Audit(store, clock)
         devices = Devices(runners)
-        parts = (devices, Records(store, journal, audit, pumps))
+        parts: list[Part] = [devices, Records(store, journal, audit, pumps)]
+        if hands is not None:
+            parts += [Commands(hands, devices), Templates(hands.book, devices), Works(hands.work, runners)]
         self._serving = Serving([route for part in parts for route in part.routes()], tokens, audit, clock, metrics)
 
     def routes(self) -> list[web.RouteDef]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -12,7 +11,7 @@ from bridge.model import Command, Fact
 from bridge.settings.vocabulary import SECTIONS
 from bridge.web.devices import Devices
 from bridge.web.initiator import Doing
-from bridge.web.ports import COMMAND_CAPABILITIES, Commander, CommandName, SettingsView, Target, Work
+from bridge.web.ports import COMMAND_CAPABILITIES, CommandName, Hands, SettingsView, Target
 from bridge.web.routes import Call, Input, Refused, Route, Wrong
 from bridge.web.targets import Word
 
@@ -61,18 +60,9 @@ class CommandView:
 
 
 class Commands:
-    def __init__(
-        self,
-        work: Work,
-        commander: Commander,
-        devices: Devices,
-        keep: Callable[[str, bytes, str], Awaitable[str]],
-    ) -> None:
-        """`keep` puts a file on the shelf (name, data, content type) and returns its URL."""
-        self._work = work
-        self._commander = commander
+    def __init__(self, hands: Hands, devices: Devices) -> None:
+        self._hands = hands
         self._devices = devices
-        self._keep = keep
 
     def routes(self) -> list[Route]:
         return [
@@ -92,7 +82,7 @@ class Commands:
                 422, "there is no such section", [Wrong(f"one of {', '.join(SECTIONS)}", parameter="section")]
             )
         target = Target(runner.device.id, self._devices.channel(runner, asked.channel))
-        return await self._work.settings(target, asked.section)
+        return await self._hands.work.settings(target, asked.section)
 
     async def command(self, call: Call) -> CommandView:
         asked: CommandRequest = call.body
@@ -108,8 +98,8 @@ class Commands:
         arguments: dict[str, Fact] = dict(asked.arguments)
         command = Command(capability, asked.channel, arguments)
         key = f"{call.token.digest}:{call.headers['Idempotency-Key']}"
-        result = await self._commander.run(runner.device.id, command, call.by, key)
+        result = await self._hands.commander.run(runner.device.id, command, call.by, key)
         url = None
         if result.data:
-            url = await self._keep(f"{runner.device.id}-{asked.action}", result.data, result.content_type)
+            url = await self._hands.keep(f"{runner.device.id}-{asked.action}", result.data, result.content_type)
         return CommandView(asked.action, result.detail, result.content_type or None, url)

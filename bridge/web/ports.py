@@ -5,7 +5,7 @@ The parts themselves know nothing of HTTP; `bridge.service` hands in what speaks
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
@@ -228,6 +228,17 @@ class Commander(Protocol):
     async def run(self, device: str, command: Command, by: Initiator, key: str) -> Result:
         """Once for each key. Raises Conflict, DeviceError."""
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class Hands:
+    """All that does the work. `keep` puts a file (name, data, content type) where it can be fetched for a while, and
+    returns its URL."""
+
+    work: Work
+    commander: Commander
+    book: Book
+    keep: Callable[[str, bytes, str], Awaitable[str]]
 
 
 CommandName = Literal["reboot", "open_door", "snapshot", "power_cycle"]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -18,12 +19,13 @@ from bridge.web.ports import (
     PlanView,
     Work,
 )
-from bridge.web.routes import Call, Input, Reply, Route
+from bridge.web.routes import Call, Input, Refused, Reply, Route
 from bridge.web.targets import Targets, Word
 
 WAIT = 60.0  # seconds that an answer is held back at most
 PLAN_SECONDS = 120.0
 MOST_JOBS = 1000
+AT_ONCE = 4  # plans and comparisons
 TemplateId = Annotated[int, Field(ge=1, le=2**53)]
 
 
@@ -86,6 +88,7 @@ class Works:
     def __init__(self, work: Work, runners: Callable[[], Mapping[str, Runner]]) -> None:
         self._work = work
         self._runners = runners
+        self._planning = 0
 
     def routes(self) -> list[Route]:
         socket = ("X-Socket-ID",)
@@ -112,22 +115,36 @@ class Works:
 
     async def make_plan(self, call: Call) -> Reply:
         wanted: Wanted = call.body
-        made = await self._work.plan(wanted.targets.resolve(self._runners()), wanted.templates, call.by)
+        with self._turn():
+            made = await self._work.plan(wanted.targets.resolve(self._runners()), wanted.templates, call.by)
         return Reply(made, {"Location": f"/api/v1/plans/{made.id}"})
+
+    @contextmanager
+    def _turn(self) -> Iterator[None]:
+        """Each of these asks every device concerned: a few at a time is enough. Raises Refused."""
+        if self._planning >= AT_ONCE:
+            raise Refused(503, f"{AT_ONCE} plans are being made already", headers={"Retry-After": "5"})
+        self._planning += 1
+        try:
+            yield
+        finally:
+            self._planning -= 1
 
     async def plan(self, call: Call) -> PlanView:
         return await self._work.saved(call.path["plan"])
 
     async def drift(self, call: Call) -> DriftView:
         wanted: Wanted = call.body
-        return await self._work.drift(wanted.targets.resolve(self._runners()), wanted.templates)
+        with self._turn():
+            return await self._work.drift(wanted.targets.resolve(self._runners()), wanted.templates)
 
     async def apply(self, call: Call) -> Reply:
         asked: ApplyRequest = call.body
         plan = asked.plan
         if plan is None:
             assert asked.targets is not None, "the model says so"
-            plan = (await self._work.plan(asked.targets.resolve(self._runners()), asked.templates, call.by)).id
+            with self._turn():
+                plan = (await self._work.plan(asked.targets.resolve(self._runners()), asked.templates, call.by)).id
         return _at(await self._work.apply(plan, call.by, asked.confirm))
 
     async def rollback(self, call: Call) -> Reply:

@@ -34,6 +34,7 @@ class Bridge:
     def __init__(self, service: Service, site: SimulatedSite, http: aiohttp.ClientSession) -> None:
         self.service, self.site, self.http = service, site, http
         self.read = self.write = ""
+        self.url = service.url
 
     async def ask(
         self, method: str, path: str, body: Any = None, *, token: str | None = None, raw: bytes | None = None,
@@ -46,7 +47,7 @@ class Bridge:
         if token:
             sent["Authorization"] = f"Bearer {token}"
         options: dict[str, Any] = {"data": raw} if raw is not None else {"json": body} if body is not None else {}
-        async with self.http.request(method, f"{self.service.url}/api/v1{path}", headers=sent, **options) as answer:
+        async with self.http.request(method, f"{self.url}/api/v1{path}", headers=sent, **options) as answer:
             data = await answer.read()
             is_json = answer.content_type.endswith("json")
             return Answer(answer.status, json.loads(data) if is_json and data else None, data, answer.headers)
