@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from itertools import takewhile
@@ -17,7 +17,7 @@ from bridge.config.effective import Layer, Place, find
 from bridge.config.fields import reachable
 from bridge.config.layers import Drivers, check_layers, collect, entries
 from bridge.config.models import Bridge, Delivery, Root
-from bridge.config.problems import InvalidInventory, Problem
+from bridge.config.problems import InvalidInventory, Problem, one_of
 from bridge.config.references import References
 from bridge.config.settings import read_bridge, read_delivery
 from bridge.config.templates import read_templates
@@ -89,8 +89,10 @@ def load_bytes(data: bytes, path: Path, *, environ: Mapping[str, str] = os.envir
     return inventory
 
 
-def read_root(data: bytes, report: Report) -> Map | None:
-    """The file's outermost block; None after reporting why there is none."""
+def read_root(
+    data: bytes, report: Report, what: str = "an inventory", begins: Sequence[str] = tuple(Root.model_fields)
+) -> Map | None:
+    """The file's outermost block; None after reporting why there is none. `begins`: the keys that it may have."""
     try:
         document = yaml12.load(data)
     except YamlError as error:
@@ -105,7 +107,7 @@ def read_root(data: bytes, report: Report) -> Map | None:
         return Map(0)
     if not isinstance(document.root, Map):
         place = Place("file", (), document.mark, 0)
-        report.error(place, "an inventory is a block of fields", f"begin with one of {', '.join(Root.model_fields)}:")
+        report.error(place, f"{what} is a block of fields", f"begin with {one_of(begins)}, and a colon")
         return None
     return document.root
 
