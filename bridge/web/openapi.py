@@ -11,7 +11,7 @@ from pydantic import TypeAdapter
 from pydantic.json_schema import JsonSchemaMode
 
 from bridge import __version__
-from bridge.web.routes import HEADERS, PARAMETERS, PREFIX, PROBLEM, ProblemDetails, Route, adapter
+from bridge.web.routes import HEADERS, PARAMETERS, PREFIX, PROBLEM, ProblemDetails, Route, adapter, body_needed
 
 ABOUT = """The bridge's own side of things: what devices are and do, configuration templates, and long work.
 
@@ -82,7 +82,8 @@ def _operation(route: Route, schemas: Mapping[Any, Any]) -> dict[str, Any]:
         operation["requestBody"] = {"required": True, "content": content}
     elif route.body is not None:
         schema = schemas[route.body, "validation"]
-        operation["requestBody"] = {"required": True, "content": {"application/json": {"schema": schema}}}
+        content = {"application/json": {"schema": schema}}
+        operation["requestBody"] = {"required": body_needed(route), "content": content}
     return operation
 
 

@@ -101,8 +101,8 @@ class ItemView:
 
 @dataclass(frozen=True, slots=True)
 class JobView:
-    """Long work. `version` grows with every change of it; `confirm_by` is when it will be taken back unless somebody
-    confirms it."""
+    """Long work. `version` grows with every change of it; `confirm_by` is set while all is written and waits: it is
+    when it will be taken back unless somebody confirms it."""
 
     id: str
     kind: str

@@ -192,6 +192,13 @@ def read_query(route: Route, request: web.Request) -> tuple[Any, list[Wrong]]:
         return None, wrong + [Wrong(_said(one), parameter=str(one["loc"][0])) for one in error.errors()]
 
 
+def body_needed(route: Route) -> bool:
+    """Whether a request has to say anything; where nothing is needed, the body may be left out."""
+    return bool(route.files) or (
+        route.body is not None and any(one.is_required() for one in route.body.model_fields.values())
+    )
+
+
 def read_body(route: Route, request: web.Request, data: bytes) -> tuple[Any, list[Wrong]]:
     """The body as the route's model, or as it is where it is a file."""
     if route.files:
@@ -202,6 +209,8 @@ def read_body(route: Route, request: web.Request, data: bytes) -> tuple[Any, lis
         if data.strip():
             raise Refused(400, "no body belongs to this request")
         return None, []
+    if not data and not body_needed(route):
+        return route.body(), []
     if request.content_type != "application/json":
         raise Refused(415, "send application/json as the Content-Type")
     try:

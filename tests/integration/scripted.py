@@ -3,17 +3,28 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import replace
+from pathlib import Path
 from typing import Literal
 
+from aiohttp import web
+from aiohttp.test_utils import TestServer
+
 from bridge.errors import Rejected
-from bridge.model import Command, Result
+from bridge.model import Capability, Command, Result
+from bridge.secrets import Secret
+from bridge.settings.exchange import read
+from bridge.settings.templates import Match, Template
+from bridge.settings.vocabulary import Ntp, Role, Settings, User
+from bridge.web.api import Api
 from bridge.web.ports import (
     ChangeView,
     Conflict,
     DriftView,
     FileView,
+    Hands,
     Initiator,
     ItemView,
     JobDetails,
@@ -27,8 +38,18 @@ from bridge.web.ports import (
     SettingView,
     Target,
 )
+from tests.integration.api_rig import Bridge, bridge
 
 CHANGE = ChangeView("ntp.servers", "nothing", "192.0.2.1", "192.0.2.1")
+
+
+NTP = Template(12, "Time", Settings(ntp=Ntp(servers=("192.0.2.1",))), Match(model="DV-*"))
+ACCOUNT = Template(
+    13,
+    "Account",
+    Settings(users={"op": User(role=Role.OPERATOR, password=Secret("c4n4ry-p4ss"))}),
+    references={"users.op.password": "env:TEMPLATE_OP"},
+)
 
 
 class Scripted:
@@ -93,7 +114,7 @@ class Scripted:
         )
         name = f"job-{len(self.known)}"
         job = JobDetails(
-            name, kind, "running", 1, by, 1000.0, None, len(rows), 0, 0, confirm_by=2000.0 if confirm else None,
+            name, kind, "confirming" if confirm else "running", 1, by, 1000.0, None, len(rows), 0, 0, confirm_by=2000.0 if confirm else None,
             items=rows,
         )  # fmt: skip
         self.known[name] = job
@@ -165,8 +186,6 @@ class Scripted:
         return self.templates
 
     async def take(self, data: bytes, file: str, by: Initiator) -> tuple[int, ...]:
-        from bridge.settings.exchange import read
-
         taken = read(data, file, environ={}).templates
         self.templates |= {one.id: Listed(one, "import") for one in taken}
         return tuple(one.id for one in taken)
@@ -183,3 +202,49 @@ class Scripted:
         self, target: Target, template: int, name: str, file_format: Literal["yaml", "xlsx"], by: Initiator
     ) -> FileView:
         return await self.export([], file_format, by)
+
+
+class Site:
+    """A bridge whose API has scripted hands."""
+
+    def __init__(self, one: Bridge, script: Scripted) -> None:
+        self.one, self.script = one, script
+        self.ask = one.ask
+
+    @property
+    def doers(self) -> list[Initiator | None]:
+        return [by for _, _, by in self.script.asked]
+
+
+@asynccontextmanager
+async def scripted_site(tmp_path: Path) -> AsyncIterator[Site]:
+    async with bridge(tmp_path) as one:
+        await one.up()
+        for runner in one.service.supervisor.runners.values():
+            # What the simulated devices cannot do is as good as done by the script.
+            object.__setattr__(runner.state.identity, "capabilities", frozenset(Capability))
+        script = Scripted({12: Listed(NTP, "inventory"), 13: Listed(ACCOUNT, "import")})
+
+        async def keep(name: str, data: bytes, content_type: str) -> str:
+            return f"http://bridge.example/files/{name}"
+
+        service = one.service
+        api = Api(
+            tokens=service.tokens,
+            store=service.store,
+            journal=service.journal,
+            metrics=service.metrics,
+            clock=service.clock,
+            runners=lambda: service.supervisor.runners,
+            pumps=dict,
+            hands=Hands(script, script, script, keep),
+        )
+        app = web.Application(middlewares=[api.middleware])
+        app.add_routes(api.routes())
+        server = TestServer(app)
+        await server.start_server()
+        one.url = str(server.make_url("")).rstrip("/")
+        try:
+            yield Site(one, script)
+        finally:
+            await server.close()

@@ -9,72 +9,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from aiohttp import web
-from aiohttp.test_utils import TestServer
 
 from bridge.model import Capability
-from bridge.secrets import Secret
-from bridge.settings.templates import Match, Template
-from bridge.settings.vocabulary import Ntp, Role, Settings, User
-from bridge.web.api import Api
-from bridge.web.ports import Hands, Initiator, Listed, Target
-from tests.integration.api_rig import Bridge, bridge
-from tests.integration.scripted import Scripted
+from bridge.web.ports import Initiator, Target
+from tests.integration.scripted import Site, scripted_site
 
-NTP = Template(12, "Time", Settings(ntp=Ntp(servers=("192.0.2.1",))), Match(model="DV-*"))
-ACCOUNT = Template(
-    13,
-    "Account",
-    Settings(users={"op": User(role=Role.OPERATOR, password=Secret("c4n4ry-p4ss"))}),
-    references={"users.op.password": "env:OP"},
-)
 EVERYTHING = {"targets": {"all": True}}
-
-
-class Site:
-    """A bridge whose API has scripted hands."""
-
-    def __init__(self, one: Bridge, script: Scripted) -> None:
-        self.one, self.script = one, script
-        self.ask = one.ask
-
-    @property
-    def doers(self) -> list[Initiator | None]:
-        return [by for _, _, by in self.script.asked]
 
 
 @pytest.fixture
 async def site(tmp_path: Path) -> AsyncIterator[Site]:
-    async with bridge(tmp_path) as one:
-        await one.up()
-        for runner in one.service.supervisor.runners.values():
-            # What the simulated devices cannot do is as good as done by the script.
-            object.__setattr__(runner.state.identity, "capabilities", frozenset(Capability))
-        script = Scripted({12: Listed(NTP, "inventory"), 13: Listed(ACCOUNT, "import")})
-
-        async def keep(name: str, data: bytes, content_type: str) -> str:
-            return f"http://bridge.example/files/{name}"
-
-        service = one.service
-        api = Api(
-            tokens=service.tokens,
-            store=service.store,
-            journal=service.journal,
-            metrics=service.metrics,
-            clock=service.clock,
-            runners=lambda: service.supervisor.runners,
-            pumps=dict,
-            hands=Hands(script, script, script, keep),
-        )
-        app = web.Application(middlewares=[api.middleware])
-        app.add_routes(api.routes())
-        server = TestServer(app)
-        await server.start_server()
-        one.url = str(server.make_url("")).rstrip("/")
-        try:
-            yield Site(one, script)
-        finally:
-            await server.close()
+    async with scripted_site(tmp_path) as made:
+        yield made
 
 
 # -- plans and applies ----------------------------------------------------------------------------------------------
@@ -260,7 +206,7 @@ async def test_templates_are_shown_without_their_secrets(site: Site) -> None:
     assert answer.json["templates"][0]["match"] == {"model": "DV-*"}
     assert "c4n4ry" not in answer.body.decode()
     one = (await site.ask("GET", "/templates/13")).json
-    assert one["settings"]["users"]["op"]["password"] == "env:OP"
+    assert one["settings"]["users"]["op"]["password"] == "env:TEMPLATE_OP"
     assert (await site.ask("GET", "/templates/99")).status == 404
     assert (await site.ask("DELETE", "/templates/12")).status == 409
     assert (await site.ask("DELETE", "/templates/13")).status == 204
