@@ -32,7 +32,7 @@ class Cli:
         """Exit code, stdout, stderr."""
         child = await self.begin(*words, **environ)
         async with asyncio.timeout(30):
-            out, _ = await child.communicate()
+            out, err = await child.communicate()
         assert child.returncode is not None
         assert "Traceback" not in err.decode()
         return child.returncode, out.decode(), err.decode()
