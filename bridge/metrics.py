@@ -39,6 +39,14 @@ class Metrics:
         self.commit_seconds = seconds("commit", "From a change of state to its being on disk")
         self.store_waiting = gauge("store_waiting", "Writes that wait for the store")
         self.store_errors = counter("store_errors", "Writes that the store refused")
+        # Templates
+        self.applies = counter("template_applies", "Templates applied to cameras, by result", "result")
+        self.apply_seconds = Histogram(
+            "bridge_template_apply_seconds",
+            "How long a template takes on one camera",
+            registry=registry,
+            buckets=(0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 180, 600),
+        )
         # Delivery
         self.pushes = counter("pushes", "Pushes decided, by type", "type")
         self.delivered = counter("delivered", "Pushes delivered by sink", "sink")

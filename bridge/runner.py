@@ -23,7 +23,7 @@ from bridge.driver import AnyDriver
 from bridge.errors import AuthFailed, DeviceError, Fault, Locked, Throttled, Unreachable, Unsupported
 from bridge.journal import Journal
 from bridge.metrics import Metrics
-from bridge.model import Capability, Device, DeviceEvent, EventKind, Kind, Rung
+from bridge.model import Capability, Device, DeviceEvent, EventKind, Identity, Kind, Rung
 from bridge.pushes import render
 from bridge.pushes.labels import Labels
 from bridge.state import alarm, device
@@ -56,6 +56,8 @@ class Surroundings:
     metrics: Metrics
     clock: Clock
     random: random.Random
+    # Told when a device has said who it is, with who it was before; whoever applies templates by themselves listens.
+    identified: Callable[[Runner, Identity | None], Awaitable[None]] | None = None
 
 
 class Runner:
@@ -123,8 +125,11 @@ class Runner:
     async def exclusive(self) -> AsyncIterator[AnyDriver]:
         """The driver, for a command or a template: one at a time, in the order of asking; polls go on beside it.
 
-        Raises Throttled where too many wait already, and lets the caller's own DeviceErrors through.
+        Raises Unreachable before it was first asked how it is, Throttled where too many wait already, and Fault in
+        the place of what a driver must not raise; DeviceErrors come through.
         """
+        if not self._opened:
+            raise Unreachable("the bridge has only just started and has not asked it yet")
         if self._commands is None:
             self._commands = asyncio.Lock()
         if self._waiting >= COMMANDS_WAITING:
@@ -136,6 +141,11 @@ class Runner:
             self._waiting -= 1
         try:
             yield self._driver
+        except DeviceError:
+            raise
+        except Exception as error:
+            self._bug(error)
+            raise Fault(f"the driver failed: {type(error).__name__}") from error
         finally:
             self._commands.release()
 
@@ -221,6 +231,8 @@ class Runner:
             )
         self._identified = True
         await self._advance(lambda state: (replace(state, identity=identity), []))
+        if self._around.identified is not None:
+            await self._around.identified(self, before)
 
     async def _failed(self, error: DeviceError) -> float:
         """Make state of an error; returns the seconds until the device is asked again."""

@@ -25,6 +25,8 @@ from bridge.metrics import Metrics
 from bridge.pushes.labels import Labels
 from bridge.runner import Surroundings
 from bridge.secrets import Redactor
+from bridge.settings.engine import Configurator
+from bridge.settings.templates import Template
 from bridge.store.store import Store
 from bridge.store.writer import StoreError
 from bridge.supervisor import Applied, Supervisor, http_session
@@ -105,10 +107,21 @@ class Service:
             self.store, self.journal, Labels(bridge.locale, bridge.labels), self.metrics, self.clock, self._random
         )
         self.supervisor = Supervisor(self._around, http, callbacks)
+        self.configurator = Configurator(
+            self.store,
+            runners=lambda: self.supervisor.runners,
+            templates=self._templates,
+            metrics=self.metrics,
+            clock=self.clock,
+        )
+        self._around.identified = self.configurator.identified
         self._delivery = await self._open_delivery(self.inventory)
         self._stack.push_async_callback(self._drain)
         self._stack.push_async_callback(self.supervisor.stop)
+        await self.configurator.open()
+        self._stack.push_async_callback(self.configurator.stop)
         await self.supervisor.apply(self.inventory.devices)
+        await self.configurator.resume()
         for job in (self._prune_forever(), self._watch_lag(), self._freeze_memory()):
             task = asyncio.create_task(job)
             self._stack.push_async_callback(_cancelled, task)
@@ -246,6 +259,10 @@ class Service:
 
     # -- housekeeping ------------------------------------------------------------------------------------------
 
+    def _templates(self) -> Mapping[int, Template]:
+        """Every template there is, by its number in the VMS."""
+        return {}
+
     def _reasons(self) -> Mapping[str, str]:
         """Why the bridge is not ready; empty when it is."""
         return self._not_ready
@@ -256,6 +273,7 @@ class Service:
             bounds, record = self.inventory.delivery.outbox, self.inventory.delivery.events
             try:
                 lost = await self.store.prune(max_rows=bounds.max_rows, max_age=bounds.max_age, history=bounds.history)
+                await self.configurator.records.prune()
                 await self.journal.prune(max_rows=record.max_rows, max_age=record.max_age)
                 self._not_ready.pop("store", None)
             except StoreError as error:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bridge.model import CameraStatus, Channel, Device, IntercomStatus
 from bridge.pushes import resource
-from bridge.pushes.catalogue import CameraStatusUpdated, IntercomStatusChanged, Push
+from bridge.pushes.catalogue import CameraConfigApply, CameraStatusUpdated, IntercomStatusChanged, Push
 from bridge.pushes.labels import Labels
 
 
@@ -23,3 +23,15 @@ def intercom_status(device: Device, channel: Channel, status: IntercomStatus, la
     return IntercomStatusChanged(
         id=channel.vms["id"], intercom_status=status, status_pretty=labels[f"intercom.status.{status}"]
     )
+
+
+def config_apply(
+    device: Device, channel: Channel, status: CameraStatus | None, template: int, user: int, reason: str | None
+) -> Push | None:
+    """`reason` is None on success. None for what the VMS has no camera for: an intercom panel, a camera without id."""
+    if "id" not in channel.vms or status is None:
+        return None
+    fields = resource.CameraFields.model_validate(channel.vms)
+    camera = resource.camera_plus(fields, status, device.name or device.id)
+    word = "ok" if reason is None else "error"
+    return CameraConfigApply(user_id=user, status=word, camera=camera, config_template=template, reason=reason or None)

@@ -108,3 +108,10 @@ def camera(fields: CameraFields, status: CameraStatus, name: str) -> Camera:
     """C for a camera of the inventory; `name` stands in where its fields give none."""
     known = fields.model_dump(exclude={"pretty_name", "pretty_text", "short_address", "full_address", "name"})
     return Camera(**known, status=status, name=fields.name or name)
+
+
+def camera_plus(fields: CameraFields, status: CameraStatus, name: str) -> CameraPlus:
+    """C+ for a camera of the inventory; `name` stands in where its fields give none."""
+    name = fields.name or name
+    known = fields.model_dump(exclude={"name", "pretty_name"})
+    return CameraPlus(**known, status=status, name=name, pretty_name=fields.pretty_name or name)

@@ -6,6 +6,7 @@ anything is written, and where the template says `values: nearest` they choose t
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
@@ -54,6 +55,12 @@ class Texts:
 
 
 @dataclass(frozen=True, slots=True)
+class Zone:
+    """A time zone, as POSIX writes it. Two are the same when they are as far from UTC and do not contradict each other
+    in summer: Hikvision answers `CST-8:00:00` and Dahua `GMT+08:00`, whatever they were told."""
+
+
+@dataclass(frozen=True, slots=True)
 class Fixed:
     """It can be read, and not be set."""
 
@@ -63,7 +70,7 @@ class Anything:
     """The device says nothing about it; what it takes shows when it is written."""
 
 
-Limit = OneOf | Between | Text | Texts | Fixed | Anything
+Limit = OneOf | Between | Text | Texts | Zone | Fixed | Anything
 FLAG: Final = OneOf((False, True))
 
 
@@ -94,6 +101,9 @@ def same(limit: Limit | None, one: Value, other: Value) -> bool:
     """Whether two values of a setting are the same to the device."""
     if isinstance(limit, Between) and _is_number(one) and _is_number(other):
         return bool(abs(one - other) <= limit.tolerance + 1e-9)
+    if isinstance(limit, Zone) and isinstance(one, str) and isinstance(other, str):
+        (first, summer), (second, other_summer) = _zone(one), _zone(other)
+        return first is not None and first == second and (summer == other_summer or not summer or not other_summer)
     # 25 and 25.0 are the same, True and 1 are not.
     return bool(one == other) and isinstance(one, bool) == isinstance(other, bool)
 
@@ -112,6 +122,8 @@ def allows(limit: Limit, value: Value) -> bool:
             return isinstance(text, str) and shortest <= len(text) <= longest
         case Texts(most):
             return isinstance(value, tuple) and len(value) <= most
+        case Zone():
+            return isinstance(value, str) and _zone(value)[0] is not None
         case Fixed():
             return False
         case Anything():
@@ -152,10 +164,31 @@ def legal(limit: Limit) -> str:
             return f"{shortest} to {longest} characters" if shortest else f"up to {longest} characters"
         case Texts(most):
             return f"up to {most} entries"
+        case Zone():
+            return "a POSIX time zone, like CET-1CEST,M3.5.0,M10.5.0"
         case Fixed():
             return "it cannot be changed"
         case Anything():
             return "anything"
+
+
+# `MSK-3`, `<+05>-5:30`, with anything about summer behind it. West of Greenwich is positive (POSIX.1, chapter 8).
+_POSIX = re.compile(r"(?:[A-Za-z]{3,12}|<[A-Za-z0-9+-]{1,10}>)([+-]?)(\d{1,2})(?::(\d\d))?(?::(\d\d))?(.*)", re.DOTALL)
+# Dahua: east of Greenwich is positive.
+_EAST = re.compile(r"(?:GMT|UTC)([+-])(\d\d):(\d\d)")
+
+
+def _zone(text: str) -> tuple[int | None, str]:
+    """Seconds east of UTC, and what is said about summer time; None for what is no time zone."""
+    if match := _EAST.fullmatch(text):
+        sign, hours, minutes = match.groups()
+        return (1 if sign == "+" else -1) * (int(hours) * 3600 + int(minutes) * 60), ""
+    if match := _POSIX.fullmatch(text):
+        sign, hours, *rest, summer = match.groups()
+        minutes, seconds = (int(part or 0) for part in rest)
+        if int(hours) <= 24:
+            return (1 if sign == "-" else -1) * (int(hours) * 3600 + minutes * 60 + seconds), summer
+    return (0, "") if text in ("UTC", "GMT") else (None, "")
 
 
 def _shown(value: Value) -> str:

@@ -94,9 +94,11 @@ class Plan:
 def plan(configuration: Configuration, wanted: Settings, fit: Fit = "exact", known: Collection[str] = ()) -> Plan:
     """What has to change so that the device is as wanted.
 
-    `known` are the paths of secrets that the device is known to have already: they cannot be read.
+    `known` are the paths of secrets that the device is known to have already: they cannot be read. When something else
+    of the same account changes they are written all the same: to some devices, no password is an empty one.
     """
     limits, current, target = configuration.limits, flatten(configuration.settings), flatten(wanted)
+    target |= _switched_on(limits, current, target)
     would_be = {**current, **target}
     target = {**target, **_no_longer_legal(limits, current, would_be)}
     changes: list[Change] = []
@@ -107,6 +109,13 @@ def plan(configuration: Configuration, wanted: Settings, fit: Fit = "exact", kno
             refusals.append(change)
         elif change is not None:
             changes.append(change)
+    touched = {split(change.path)[:2] for change in changes}
+    changes += [
+        Change(path, None, target[path], target[path])
+        for path in known
+        if path in target and split(path)[0] in NAMED and split(path)[:2] in touched
+    ]
+    changes.sort(key=lambda change: ORDER[section_of(change.path)])
     return Plan(tuple(changes), tuple(refusals), current)
 
 
@@ -123,6 +132,11 @@ def back(now: Configuration, backup: Flat, plan: Plan) -> Plan:
         was = backup.get(change.path)
         if was is not None and not same(now.limits.of(change.path, current), current.get(change.path), was):
             changes.append(Change(change.path, current.get(change.path), was, was))
+    touched = {section_of(change.path) for change in plan.changes if section_of(change.path) not in NAMED}
+    for path, was in backup.items():
+        # What went when something was switched off (a text in the picture) comes back with it.
+        if section_of(path) in touched and path not in current and now.limits.of(path, current) is not None:
+            changes.append(Change(path, None, was, was))
     for section, name in _came(plan, backup):
         if any(path.startswith(f"{section}.{name}.") for path in current):
             path = f"{section}.{name}.absent"
@@ -178,6 +192,17 @@ def _one(
     return Refusal(path, wanted, f"the device does not take it; legal: {legal(limit)}")
 
 
+def _switched_on(limits: Limits, current: Flat, target: Flat) -> dict[str, Value]:
+    """Who says how something is to be wants it on: a text in the picture, the clock that follows its servers. Unless
+    the template itself says `enabled: false`."""
+    paths = {f"{section_of(path)}.enabled" for path in target if section_of(path) not in NAMED}
+    return {
+        path: True
+        for path in sorted(paths)
+        if path not in target and current.get(path) is False and allows(limits.of(path, current) or Fixed(), True)
+    }
+
+
 def _no_longer_legal(limits: Limits, current: Flat, would_be: Flat) -> dict[str, Value]:
     """Settings whose present value the device would not take any more once the others are as wanted: the frame rate
     that H.265 does not have."""
@@ -186,7 +211,7 @@ def _no_longer_legal(limits: Limits, current: Flat, would_be: Flat) -> dict[str,
         for (other, value), table in limits.given.items()
         if would_be.get(other) == value != current.get(other)
         for path, limit in table.items()
-        if would_be.get(path) is not None and not allows(limit, would_be[path])
+        if would_be.get(path) is not None and not isinstance(limit, Fixed) and not allows(limit, would_be[path])
     }
 
 

@@ -88,6 +88,10 @@ class Simulator(ABC):
         """Let something happen in front of it: `motion`, `stream_loss`, ... ValueError for what it has not."""
         raise ValueError(f"{self.driver} simulators know no action {action!r}")
 
+    def configuration(self) -> dict[str, Any]:
+        """What is set on it, as JSON could have it and without passwords; empty where nothing can be set."""
+        return {}
+
     def open_subscriptions(self) -> int:
         """Subscriptions that are alive on the device: what a client must not leak."""
         return 0

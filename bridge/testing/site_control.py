@@ -2,6 +2,7 @@
 
     GET    /devices                      what there is: ports, faults, requests seen, subscriptions
     GET    /inventory                    YAML that reaches all of it
+    GET    /devices/ID/configuration     what is set on it; "configure" of /act changes that
     POST   /devices/ID/faults            {"fault": "slow", "value": 3, "seconds": 10}; for ever without seconds
     DELETE /devices/ID/faults[/FAULT]    one fault, or all
     POST   /devices/ID/act               {"action": "motion", "active": true}
@@ -47,6 +48,7 @@ class SiteControl:
         app = web.Application(middlewares=[_errors_as_json], client_max_size=_MAX_BODY)
         app.router.add_get("/devices", self._list)
         app.router.add_get("/inventory", self._inventory)
+        app.router.add_get("/devices/{id}/configuration", self._configuration)
         app.router.add_post("/devices/{id}/faults", self._inject)
         app.router.add_delete("/devices/{id}/faults", self._clear)
         app.router.add_delete("/devices/{id}/faults/{fault}", self._clear)
@@ -77,6 +79,9 @@ class SiteControl:
 
     async def _inventory(self, request: web.Request) -> web.Response:
         return web.Response(text=self._site.inventory_yaml(), content_type="application/yaml")
+
+    async def _configuration(self, request: web.Request) -> web.Response:
+        return web.json_response(self._member(request).simulator.configuration())
 
     # --- what is to happen
 
@@ -181,7 +186,10 @@ async def _errors_as_json(
     except web.HTTPException as error:
         if error.content_type == "application/json" or error.status < 400:
             raise
-        mend = "GET /devices, GET /inventory, POST /devices/ID/faults, /act or /reboot, DELETE /devices/ID/faults"
+        mend = (
+            "GET /devices, GET /devices/ID/configuration, GET /inventory, "
+            "POST /devices/ID/faults, /act or /reboot, DELETE /devices/ID/faults"
+        )
         return web.json_response(
             {"error": error.reason.lower(), "where": f"{request.method} {request.path}", "mend": f"there is {mend}"},
             status=error.status,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from sys import intern
 from typing import ClassVar
@@ -13,6 +13,7 @@ from bridge.errors import ProtocolError, Unsupported
 from bridge.model import (
     Capability,
     Channel,
+    Command,
     Device,
     DeviceEvent,
     EventKind,
@@ -21,12 +22,16 @@ from bridge.model import (
     Identity,
     Kind,
     Reading,
+    Result,
     Rung,
     Stream,
 )
+from bridge.settings.plan import Configuration, Step
 from drivers.onvif import discovery, media, topics, wsdl
 from drivers.onvif.client import DEVICE, EVENTS, MEDIA, MEDIA2, OnvifClient
 from drivers.onvif.config import EventMode, OnvifConfig, StreamCheck
+from drivers.onvif.configuration import sections as table
+from drivers.onvif.configuration.unit import Unit
 from drivers.onvif.notification import Notification
 from drivers.onvif.subscription import Subscriptions
 from drivers.transports import rtsp, xml
@@ -42,9 +47,10 @@ class OnvifDriver(Driver[OnvifConfig]):
     name: ClassVar[str] = "onvif"
     kinds: ClassVar[frozenset[Kind]] = frozenset({Kind.CAMERA, Kind.INTERCOM, Kind.SERVER})
     capabilities: ClassVar[frozenset[Capability]] = frozenset(
-        {Capability.STREAMS, Capability.EVENTS, Capability.DISCOVER}
+        {Capability.STREAMS, Capability.EVENTS, Capability.DISCOVER, Capability.SETTINGS, Capability.REBOOT}
     )
     Config = OnvifConfig
+    settings = table.OPERATIONS
 
     __slots__ = ("_channels", "_client", "_fresh_until", "_listed", "_no_rtsp_until", "_subscriptions")
 
@@ -73,7 +79,7 @@ class OnvifDriver(Driver[OnvifConfig]):
         await self._client.measure_clock()
         await self._find_services()
         info = await self._client.call(DEVICE, wsdl.message("devicemgmt", "GetDeviceInformation"))
-        capabilities = {Capability.STREAMS, Capability.DISCOVER}
+        capabilities = {Capability.STREAMS, Capability.DISCOVER, Capability.SETTINGS, Capability.REBOOT}
         if self.config.events is not EventMode.OFF:
             # What a device claims about its events is often wrong; the only way to know is to try.
             capabilities.add(Capability.EVENTS)
@@ -234,6 +240,44 @@ class OnvifDriver(Driver[OnvifConfig]):
         if len(self.device.channels) == 1 and kind in _OF_VIDEO:
             return self.device.channels[0].key
         return None
+
+    # -- what it is set to ---------------------------------------------------------------------------------------
+
+    async def read_settings(self, channel: Channel, sections: Collection[str]) -> Configuration:
+        return await table.read(await self._unit(channel), sections)
+
+    async def apply(self, channel: Channel, step: Step) -> bool:
+        self._fresh_until = None  # streams may be others behind it
+        return await table.write(await self._unit(channel), step)
+
+    async def command(self, command: Command) -> Result:
+        if command.action is not Capability.REBOOT:
+            raise Unsupported(f"ONVIF has no {command.action}")
+        reply = await self._client.call(DEVICE, wsdl.message("devicemgmt", "SystemReboot"))
+        return Result(xml.text(reply, "Message")[:200])
+
+    async def _unit(self, channel: Channel) -> Unit:
+        """The channel with its encoders, high first: in the order that they had when they were first looked at, because
+        a template may make the first one the smaller."""
+        if MEDIA not in self._client.paths and MEDIA2 not in self._client.paths:
+            await self._find_services()
+        try:
+            found = await media.profiles(self._client)
+        except Unsupported:
+            found = []
+        of_source = media.by_source(found)
+        own = list(of_source.get(_source_of(channel, list(of_source)) or "", []))
+        by_token = {one.token: one for one in found}
+        if channel.streams:
+            own = [by_token[token] for token in channel.streams if token in by_token]
+        key = f"encoders:{channel.key}"
+        remembered = (self.io.memory.get(key) or "").split("\n")
+        places = {token: place for place, token in enumerate(remembered)}
+        if all(one.encoder in places for one in own):
+            own.sort(key=lambda one: places[one.encoder])
+        else:
+            await self.io.memory.put(key, "\n".join(one.encoder for one in own))
+        return Unit(self._client, self.device, channel, self.io, tuple(own))
 
     # -- what else is there --------------------------------------------------------------------------------------
 

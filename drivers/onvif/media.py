@@ -29,6 +29,7 @@ class Profile:
     encoder: str  # the video encoder configuration token
     pixels: int
     media2: bool
+    analytics: str = ""  # the video analytics configuration token
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -39,7 +40,7 @@ class Profile:
 # onvif-zeep's WSDLs are of ONVIF 2.4 and know no Media 2; the two requests that are needed are these.
 _MEDIA2_PROFILES = Message(
     f'<m:GetProfiles xmlns:m="{MEDIA2}"><m:Type>VideoSource</m:Type>'
-    "<m:Type>VideoEncoder</m:Type></m:GetProfiles>".encode(),
+    "<m:Type>VideoEncoder</m:Type><m:Type>Analytics</m:Type></m:GetProfiles>".encode(),
     f"{MEDIA2}/GetProfiles",
 )
 
@@ -73,7 +74,8 @@ def _media1(reply: Element) -> list[Profile]:
         source = xml.child(one, "VideoSourceConfiguration")
         encoder = xml.child(one, "VideoEncoderConfiguration")
         if source is not None:
-            found.append(_profile(one, source, encoder, media2=False))
+            analytics = xml.child(one, "VideoAnalyticsConfiguration")
+            found.append(_profile(one, source, encoder, analytics, media2=False))
     return found
 
 
@@ -83,7 +85,8 @@ def _media2(reply: Element) -> list[Profile]:
         source = xml.child(one, "Configurations", "VideoSource")
         encoder = xml.child(one, "Configurations", "VideoEncoder")
         if source is not None:
-            found.append(_profile(one, source, encoder, media2=True))
+            analytics = xml.child(one, "Configurations", "Analytics")
+            found.append(_profile(one, source, encoder, analytics, media2=True))
     return found
 
 
@@ -94,7 +97,9 @@ def _limited(reply: Element) -> list[Element]:
     return [one for one in xml.children(reply, "Profiles") if one.get("token")][:PROFILES_LIMIT]
 
 
-def _profile(one: Element, source: Element, encoder: Element | None, *, media2: bool) -> Profile:
+def _profile(
+    one: Element, source: Element, encoder: Element | None, analytics: Element | None, *, media2: bool
+) -> Profile:
     width, height = (xml.text(encoder, "Resolution", side) for side in ("Width", "Height"))
     known = width.isdecimal() and height.isdecimal() and len(width) < 6 and len(height) < 6
     return Profile(
@@ -104,6 +109,7 @@ def _profile(one: Element, source: Element, encoder: Element | None, *, media2: 
         encoder=(encoder.get("token", "") if encoder is not None else "")[:128],
         pixels=int(width) * int(height) if known else 0,
         media2=media2,
+        analytics=(analytics.get("token", "") if analytics is not None else "")[:128],
     )
 
 

@@ -1,7 +1,7 @@
 """A simulated ONVIF device: camera, NVR or door panel, on a port of loopback. Its parts are in `simulated/`.
 
 Written from the ONVIF documents (Core, Media, Media2, Imaging, the WSDLs) and from public reports of what firmwares do
-otherwise, not from the driver. Reading works; operations that write settings are not there yet (`operations.py`).
+otherwise, not from the driver. It can be read, watched and configured; `state.configuration()` shows what is set.
 """
 
 from __future__ import annotations
@@ -66,12 +66,17 @@ class OnvifSimulator(Simulator):
         self._notifier = Notifier(self.state, self.seen)
         self._hub.on_consumer = self._notifier.serve
         events = EventService(self.state, self._hub)
-        self._http = HttpDevice(self.state, self._guard, events, self._hub, self.seen, self.faults, self._reboot_later)
+        self._http = HttpDevice(
+            *(self.state, self._guard, events, self._hub, self.seen, self.faults),
+            rebooting=self._reboot_later,
+            failing=self._lose_link_later,
+        )
         self._rtsp = RtspDevice(self.state, self._guard, self.seen)
         self._http_door = Door(address)
         self._rtsp_door = Door(address)
         self._server: web.Server | None = None
         self._rebooting: asyncio.Task[None] | None = None
+        self._losing_link: asyncio.Task[None] | None = None
         self._up = False
 
     # --- life
@@ -102,10 +107,11 @@ class OnvifSimulator(Simulator):
     async def stop(self) -> None:
         if self._server is None:
             return
-        if self._rebooting is not None:
-            self._rebooting.cancel()
-            await asyncio.gather(self._rebooting, return_exceptions=True)
-            self._rebooting = None
+        for task in (self._rebooting, self._losing_link):
+            if task is not None:
+                task.cancel()
+                await asyncio.gather(task, return_exceptions=True)
+        self._rebooting = self._losing_link = None
         if self._up and self.announcer is not None:
             self.announcer.bye(self.state)
         await self._go_down()
@@ -131,6 +137,17 @@ class OnvifSimulator(Simulator):
             self._rebooting = asyncio.create_task(
                 self.reboot(self.state.traits.reboot_seconds), name=f"onvif reboot {self.name}"
             )
+
+    def _lose_link_later(self, fault: Fault) -> None:
+        """A write was one too many: this is called from within a connection that goes with the link."""
+        if fault is not Fault.CLOSED:
+            self.faults[fault] = True  # before the answer leaves
+        self._losing_link = asyncio.create_task(self._lose_link(fault), name=f"onvif link {self.name}")
+
+    async def _lose_link(self, fault: Fault) -> None:
+        await self.inject(fault)
+        await self.state.traits.clock.sleep(self.state.traits.mishap_seconds)
+        await self.clear(fault)
 
     async def _come_up(self) -> None:
         self._up = True
@@ -203,12 +220,15 @@ class OnvifSimulator(Simulator):
     def open_subscriptions(self) -> int:
         return len(self._hub.alive())
 
+    def configuration(self) -> dict[str, Any]:
+        return self.state.configuration()
+
     def inventory(self) -> dict[str, Any]:
         state = self.state
         entry: dict[str, Any] = {
             "driver": self.driver,
             "address": self.address,
-            "credentials": {"username": self.username, "password": self.password},
+            "credentials": {"username": self.username, "password": state.password},
             "onvif": {"port": self.port},
         }
         if state.kind is not Kind.CAMERA:

@@ -20,7 +20,17 @@ from typing import Any, NamedTuple
 from lxml import etree
 
 PACKAGE = "onvif-zeep"
-NEEDED = ("devicemgmt.wsdl", "media.wsdl", "events.wsdl", "onvif.xsd", "b-2.xsd", "bw-2.wsdl", "rw-2.wsdl")
+NEEDED = (
+    "devicemgmt.wsdl",
+    "media.wsdl",
+    "events.wsdl",
+    "imaging.wsdl",
+    "analytics.wsdl",
+    "onvif.xsd",
+    "b-2.xsd",
+    "bw-2.wsdl",
+    "rw-2.wsdl",
+)
 
 
 class Service(NamedTuple):
@@ -35,10 +45,11 @@ def _services() -> dict[str, Service]:
     known = {
         name: Service(entry["wsdl"], f"{{{entry['ns']}}}{entry['binding']}") for name, entry in definitions.items()
     }
-    # onvif-zeep has no names for the two notification bindings that its events.wsdl defines.
+    # onvif-zeep has no names for these bindings that its WSDLs define.
     events = definitions["events"]["ns"]
     known["subscription"] = Service("events.wsdl", f"{{{events}}}SubscriptionManagerBinding")
     known["notification"] = Service("events.wsdl", f"{{{events}}}NotificationProducerBinding")
+    known["rules"] = Service("analytics.wsdl", f"{{{definitions['analytics']['ns']}}}RuleEngineBinding")
     return known
 
 
@@ -132,4 +143,12 @@ def warm_up() -> None:
     # Many drivers open at the same time: one parses, the others find it done.
     with _parsing:
         for service in ("devicemgmt", "media", "events", "pullpoint", "subscription", "notification"):
+            _binding(service)
+
+
+def warm_up_settings() -> None:
+    """The same for what is needed only where templates are applied."""
+    warm_up()
+    with _parsing:
+        for service in ("imaging", "analytics", "rules"):
             _binding(service)

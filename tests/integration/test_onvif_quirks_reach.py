@@ -136,7 +136,7 @@ async def test_q08_media2_shows_what_media1_cannot() -> None:
     async with rig(quirks=["media2_first"], media2=True, h265=True) as one:
         reading = await one.driver.poll()
         profiles = list(one.simulator.state.profiles.values())
-        assert profiles[-1].encoding == "H265"
+        assert one.simulator.state.encoder(profiles[-1]).encoding == "H265"
         assert [stream.name for stream in reading.streams[""]] == [profile.token for profile in profiles]
 
 

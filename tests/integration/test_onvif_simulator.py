@@ -97,7 +97,7 @@ async def test_onvif_zeep_reads_every_make(seed: int, wsdl: str) -> None:
         assert read["information"].SerialNumber == state.serial
         assert read["information"].Manufacturer == state.make.manufacturer
         assert read["date"].UTCDateTime.Date.Year >= 2024
-        assert state.timezone == read["date"].TimeZone.TZ
+        assert state.configuration()["clock"]["timezone"] == read["date"].TimeZone.TZ
         assert read["interfaces"][0].Info.HwAddress == state.mac
         assert read["ntp"].NTPManual[0].DNSname == "pool.ntp.org"
         assert read["users"][0].Username == "admin"

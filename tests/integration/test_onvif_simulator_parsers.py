@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import random
 import string
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from datetime import datetime, timedelta, timezone
 
 import isodate
@@ -23,6 +27,7 @@ from drivers.onvif.simulated.times import (
     parse_datetime,
     parse_duration,
 )
+from drivers.onvif.simulated.zones import parse_zone
 
 AMOUNT = st.none() | st.integers(0, 10_000)
 
@@ -136,3 +141,74 @@ def test_quirks_are_named() -> None:
     assert quirks.parse(["no_renew"]) == {Quirk.NO_RENEW}
     with pytest.raises(ValueError, match="no quirk 'no_renw': did you mean 'no_renew'"):
         quirks.parse(["no_renw"])
+
+
+# --- time zones
+
+ZONES = (
+    *("UTC0", "CST-8", "EST5", "NST3:30", "<+0330>-3:30", "MSK-3", "IST-5:30:00"),
+    *("CET-1CEST,M3.5.0,M10.5.0/3", "EST5EDT,M3.2.0,M11.1.0", "AEST-10AEDT,M10.1.0,M4.1.0/3"),
+    *("GMT0BST,J60/1,J300/2", "WET0WEST-1,59,300/1:30", "<-03>3<-02>,M3.5.0/-2,M10.5.0/-1"),
+)
+
+
+@contextmanager
+def local_time(zone: str) -> Iterator[None]:
+    """The C library in that zone: who else reads POSIX zones."""
+    before = os.environ.get("TZ")
+    os.environ["TZ"] = zone
+    time.tzset()
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ["TZ"]
+        else:
+            os.environ["TZ"] = before
+        time.tzset()
+
+
+@pytest.mark.parametrize("text", ZONES)
+def test_a_zone_is_what_the_c_library_makes_of_it(text: str) -> None:
+    zone = parse_zone(text)
+    with local_time(text):
+        for year in (2011, 2024, 2025, 2031):
+            begin = datetime(year, 1, 1, tzinfo=timezone(timedelta())).timestamp()
+            for hour in range(0, 366 * 24, 5):
+                at = begin + 3600 * hour + 60
+                assert zone.offset(at, daylight=True) == time.localtime(at).tm_gmtoff, time.ctime(at)
+                assert zone.offset(at, daylight=False) == zone.standard
+
+
+def test_a_zone_without_rules_has_those_of_the_united_states() -> None:
+    assert parse_zone("XST5XDT") == parse_zone("XST5XDT,M3.2.0,M11.1.0")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "CET",
+        "Europe/Paris",
+        "CE-1",
+        "GMT+08:00 ",
+        "CET-25",
+        "CET-1:60",
+        "CET-1CEST,M13.1.0,M10.5.0",
+        "A" * 99,
+        "CET-1CEST,M3.6.0,M10.5.0",
+        "CET-1CEST,M3.5.7,M10.5.0",
+        "CET-1CEST,M3.5.0",
+        "CET-1CEST,J0,J300",
+        "CET-1CEST,366,1",
+    ],
+)
+def test_what_is_no_zone(text: str) -> None:
+    with pytest.raises(ValueError, match="time zone"):
+        parse_zone(text)
+
+
+@given(st.text("CESTMJ0123456789.,/+-:<>", max_size=40) | st.from_regex(r"\A[A-Z]{3}-?\d+[A-Z]{3},.{1,9},.{1,9}\Z"))
+def test_zones_never_fail_otherwise(text: str) -> None:
+    with suppress(ValueError):
+        assert abs(parse_zone(text).offset(1.9e9, daylight=True)) <= 26 * 3600

@@ -1,4 +1,4 @@
-"""Each quirk of the simulated device, by its effect on the wire. A quirk without a check fails."""
+"""Each quirk of the simulated device, by its effect on the wire; those of writing are in `..._settings_quirks`."""
 
 from __future__ import annotations
 
@@ -51,13 +51,6 @@ def check(quirk: Quirk, **traits: Any) -> Callable[[Check], Check]:
         return function
 
     return add
-
-
-@pytest.mark.parametrize("quirk", Quirk)
-async def test_quirk(quirk: Quirk) -> None:
-    function, traits = CHECKS[quirk]
-    async with device(quirks={quirk}, **traits) as raw:
-        await function(raw)
 
 
 def life(answer: Answer) -> float:
@@ -500,3 +493,10 @@ async def _(raw: Raw) -> None:
     await raw.simulator.act("storage_failure")
     (message,) = (await raw.ask(pull(), address)).notifications
     assert (message.topic, message.data) == ("tns1:Device/HardwareFailure", {"Failed": "true"})
+
+
+@pytest.mark.parametrize("quirk", CHECKS)
+async def test_quirk(quirk: Quirk) -> None:
+    function, traits = CHECKS[quirk]
+    async with device(quirks={quirk}, **traits) as raw:
+        await function(raw)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from drivers.onvif.simulated.soap import SOAP11
+from drivers.onvif.simulated.operations import OPERATIONS
+from drivers.onvif.simulated.soap import NAMESPACES, SOAP11
 from drivers.onvif.simulator import OnvifSimulator
 from tests.integration.onvif_raw import (
     DEVICE,
@@ -68,8 +69,8 @@ async def test_wrong_tokens_and_arguments() -> None:
         profile = f'<GetProfile xmlns="{MEDIA}"><ProfileToken>x</ProfileToken></GetProfile>'
         answer = await raw.ask(profile)
         assert (answer.status, answer.subcodes) == (400, ["InvalidArgVal", "NoProfile"])
-        imaging = f'<GetCapabilities xmlns="{DEVICE}"><Category>Imaging</Category></GetCapabilities>'
-        assert (await raw.ask(imaging)).subcodes == ["ActionNotSupported", "NoSuchService"]
+        ptz = f'<GetCapabilities xmlns="{DEVICE}"><Category>PTZ</Category></GetCapabilities>'
+        assert (await raw.ask(ptz)).subcodes == ["ActionNotSupported", "NoSuchService"]
 
 
 def test_traits_are_checked() -> None:
@@ -78,3 +79,26 @@ def test_traits_are_checked() -> None:
             OnvifSimulator(**traits)
     with pytest.raises(TypeError):
         OnvifSimulator(colour="red")
+
+
+async def test_no_request_breaks_an_operation() -> None:
+    """Empty, of odd values, of a hundred elements: a reply or a SOAP fault, and nothing set that was not there."""
+    async with device(media2=True, audio=True, analytics=True, event_brokers=1) as raw:
+        state = raw.simulator.state
+        token = next(iter(state.configuration()["video_encoder"]))
+        odd = "".join(
+            f"<{name} token='{token}' x='nan' y='inf' Name='n' Type='q'><Type>\U0001f4a5</Type>"
+            f"<Name>{'9' * 3000}</Name></{name}>"
+            for name in ("Configuration", "OSD", "User", "RelayOutput", "Rule", "AnalyticsModule", "EventBroker")
+        )
+        plain = "<ConfigurationToken>x</ConfigurationToken><VideoSourceToken>x</VideoSourceToken><Address>x</Address>"
+        before = state.configuration()
+        for prefix, operation in OPERATIONS:
+            if operation in ("SystemReboot", "SetSystemFactoryDefault"):
+                continue
+            for inside in ("", odd, plain, f"<x>{'<y/>' * 100}</x>"):
+                body = f'<{operation} xmlns="{NAMESPACES[prefix]}">{inside}</{operation}>'
+                answer = await raw.ask(body, raw.origin + state.make.paths[prefix])
+                assert answer.status in (200, 400, 500)
+                assert answer.reply in ("Fault", f"{operation}Response"), (operation, inside[:40])
+        assert state.configuration() == before

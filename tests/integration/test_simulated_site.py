@@ -225,6 +225,17 @@ async def test_things_happen(site: SimulatedSite, control: Control) -> None:
     await until(lambda: simulator.state.booted_at > booted)
 
 
+async def test_settings_are_seen_and_changed(site: SimulatedSite, control: Control) -> None:
+    path = "/devices/cam-01"
+    before = (await control("GET", f"{path}/configuration"))[1]
+    token = next(iter(before["video_encoder"]))
+    change = {"action": "configure", "setting": "video_encoder", "token": token, "bitrate": 777}
+    assert (await control("POST", f"{path}/act", change))[0] == 200
+    after = (await control("GET", f"{path}/configuration"))[1]
+    assert after["video_encoder"][token] == before["video_encoder"][token] | {"bitrate": 777}
+    assert "s3cret-pass" not in str(after)
+
+
 @pytest.mark.parametrize(
     ("method", "path", "body", "status", "where", "says"),
     [
@@ -240,6 +251,8 @@ async def test_things_happen(site: SimulatedSite, control: Control) -> None:
         ("POST", "/devices/cam-01/act", {}, 400, "action", "motion"),
         ("POST", "/devices/cam-01/act", {"action": "motion", "channel": 9}, 400, "action", "0 to 0"),
         ("POST", "/devices/cam-01/reboot", {"seconds": -1}, 400, "seconds", "from 0"),
+        ("POST", "/devices/cam-01/act", {"action": "configure", "setting": "ntpp"}, 400, "action", "'ntp'"),
+        ("GET", "/devices/cam-9/configuration", None, 404, "path", "did you mean 'cam-0"),
         ("GET", "/device", None, 404, "GET /device", "GET /devices"),
         ("PUT", "/devices", None, 405, "PUT /devices", "GET /devices"),
     ],

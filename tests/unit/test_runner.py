@@ -389,6 +389,11 @@ async def test_another_device_behind_the_same_entry_is_noticed(
 
 async def test_one_command_at_a_time_and_not_too_many(world: World) -> None:
     runner, driver = await world.add()
+    with pytest.raises(Unreachable, match="only just started"):
+        async with runner.exclusive():
+            pass
+    runner.start()
+    await until(lambda: driver.polls)
     order: list[int] = []
     release = asyncio.Event()
 

@@ -9,7 +9,21 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bridge.secrets import Secret
-from bridge.settings.limits import FLAG, Anything, Between, Fixed, Limit, Limits, OneOf, Text, allows, legal, nearest
+from bridge.settings.limits import (
+    FLAG,
+    Anything,
+    Between,
+    Fixed,
+    Limit,
+    Limits,
+    OneOf,
+    Text,
+    Zone,
+    allows,
+    legal,
+    nearest,
+    same,
+)
 from bridge.settings.plan import Configuration, back, plan
 from bridge.settings.vocabulary import SECTIONS, Codec, Role, Settings, flatten, split, unflatten
 
@@ -93,6 +107,11 @@ def test_a_limit_that_depends_on_another_setting() -> None:
     ]
     assert told(plan(current, wanted, "nearest"))[1] == "video_encoder_first.fps: 25 → 15 (nearest to 25)"
     assert plan(now(video_encoder_first={"codec": "h264", "fps": 10}), wanted).refusals == ()
+    # What cannot be changed at all is no obstacle where nobody wants it changed.
+    mode = "video_encoder_first.bitrate_mode"
+    fixed = Limits({**LIMITS.fields, mode: Fixed()}, {(CODEC, Codec.H265): {mode: Fixed()}})
+    here = settings(video_encoder_first={"codec": "h264", "fps": 10, "bitrate_mode": "variable"})
+    assert told(plan(Configuration(here, fixed), wanted)) == ["video_encoder_first.codec: h264 → h265"]
 
 
 def test_a_fixed_setting_is_refused_unless_it_is_so_already() -> None:
@@ -122,6 +141,12 @@ def test_users_come_last_and_are_told_without_passwords() -> None:
     done = now(users={"admin": {"role": "administrator"}, "v.w": {"role": "user"}}, osd_time={"enabled": True})
     assert told(plan(done, wanted)) == ["users.v.w.password: nothing → ***"]
     assert plan(done, wanted, known={"users.v.w.password"}).empty
+    # An account that changes gets its password once more: SetUser without one would clear it on some cameras.
+    promoted = settings(users={"v.w": {"role": "operator", "password": "s3cret"}}, osd_time={"enabled": True})
+    assert told(plan(done, promoted, known={"users.v.w.password"})) == [
+        "users.v.w.role: user → operator",
+        "users.v.w.password: nothing → ***",
+    ]
     assert "s3cret" not in repr(found) + found.digest()
 
 
@@ -162,6 +187,24 @@ def test_the_way_back() -> None:
     )
     assert told(back(halfway, flatten(before.settings), forth)) == ["osd_time.enabled: true → false"]
     assert back(before, flatten(before.settings), forth).empty
+
+
+def test_what_is_set_up_is_switched_on() -> None:
+    limits = Limits({"osd_text.enabled": FLAG, "osd_text.text": Text(20), "osd_text.position": Anything()})
+    off = Configuration(settings(osd_text={"enabled": False}), limits)
+    forth = plan(off, settings(osd_text={"text": "Gate"}))
+    assert told(forth) == ["osd_text.text: nothing → Gate", "osd_text.enabled: false → true"]
+    on = Configuration(settings(osd_text={"enabled": True, "text": "Gate"}), limits)
+    assert told(back(on, flatten(off.settings), forth)) == ["osd_text.enabled: true → false"]
+    # Whoever says off means it, and what goes with it comes back with it.
+    away = plan(on, settings(osd_text={"enabled": False}))
+    assert told(away) == ["osd_text.enabled: true → false"]
+    assert told(back(off, flatten(on.settings), away)) == [
+        "osd_text.enabled: false → true",
+        "osd_text.text: nothing → Gate",
+    ]
+    fixed = Configuration(settings(osd_text={"enabled": False}), Limits({**limits.fields, "osd_text.enabled": Fixed()}))
+    assert told(plan(fixed, settings(osd_text={"text": "Gate"}))) == ["osd_text.text: nothing → Gate"]
 
 
 def test_the_digest_tells_that_the_device_moved() -> None:
@@ -208,6 +251,26 @@ def test_the_nearest_value_is_legal_and_no_legal_one_is_nearer(low: float, span:
     assert allows(limit, found)
     others = [low, low + span] if not step else [low + number * step for number in range(int(span / step) + 1)]
     assert all(abs(found - value) <= abs(other - value) + 1e-5 for other in others)
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "alike"),
+    [
+        ("CST-8", "CST-8:00:00", True),
+        ("CST-8", "GMT+08:00", True),
+        ("CET-1CEST,M3.5.0,M10.5.0", "CST-1:00:00", True),
+        ("CET-1CEST,M3.5.0,M10.5.0", "EET-1EEST,M3.4.0,M10.5.0", False),
+        ("<+0530>-5:30", "GMT+05:30", True),
+        ("EST5EDT", "EST5", True),
+        ("EST5", "GMT+05:00", False),
+        ("UTC", "GMT0", True),
+        ("CST-8", "CST-9", False),
+        ("Europe/Berlin", "Europe/Berlin", False),
+    ],
+)
+def test_time_zones(one: str, other: str, alike: bool) -> None:
+    assert same(Zone(), one, other) is same(Zone(), other, one) is alike
+    assert allows(Zone(), one) is ("/" not in one)
 
 
 def test_what_is_legal_is_told_in_words() -> None:

@@ -1,7 +1,8 @@
 """The parts of `drivers.onvif.simulator`: a device as the ONVIF documents and reports of real firmwares describe it.
 
-times, soap, digest      how values, messages and Digest answers are read and written; no state
-makes, quirks            what distinguishes one firmware from another
+times, zones, soap, digest, reading    how values, messages and Digest answers are read and written; no state
+makes, limits, quirks    what distinguishes one firmware from another
+settings, factory        what can be set, and what a new device comes with
 state, events            what a device knows, and whom it tells
 *_service, operations    the operations: a request in, the body of the reply out
 auth                     who is let in

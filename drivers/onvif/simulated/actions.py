@@ -149,6 +149,18 @@ def set_password(state: DeviceState, hub: Hub, new: str) -> None:
     state.password = str(new)
 
 
+def configure(
+    state: DeviceState,
+    hub: Hub,
+    setting: str,
+    token: str | None = None,
+    remove: bool = False,
+    **fields: Any,
+) -> None:
+    """Somebody else changes a setting: its kind, its token (the first without), and fields as in `settings`."""
+    state.configure(setting, token, fields, remove=remove)
+
+
 def set_clock(state: DeviceState, hub: Hub, offset: float = 0.0) -> None:
     """The clock is that many seconds ahead of true time from now on."""
     state.set_clock(float(offset))
@@ -173,6 +185,7 @@ ACTIONS: Mapping[str, Callable[..., None]] = {
     "add_profile": add_profile,
     "remove_profile": remove_profile,
     "set_password": set_password,
+    "configure": configure,
     "set_clock": set_clock,
     "drop_subscriptions": drop_subscriptions,
 }

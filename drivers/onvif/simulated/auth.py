@@ -13,8 +13,9 @@ import hmac
 import random
 from collections import Counter
 
-from drivers.onvif.simulated.digest import DigestServer, Verdict
+from drivers.onvif.simulated.digest import DigestServer, Verdict, parse_digest
 from drivers.onvif.simulated.quirks import Quirk
+from drivers.onvif.simulated.settings import User
 from drivers.onvif.simulated.soap import NAMESPACES, Call, SoapFault
 from drivers.onvif.simulated.state import DeviceState
 from drivers.onvif.simulated.times import parse_datetime
@@ -55,11 +56,14 @@ class Guard:
         self._failures = 0
         self._locked_until = 0.0
 
-    def admit(self, method: str, target: str, authorization: str | None, call: Call | None = None) -> None:
-        """Let an HTTP request pass or raise `Denied`."""
+    def admit(self, method: str, target: str, authorization: str | None, call: Call | None = None) -> str:
+        """Let an HTTP request pass or raise `Denied`. Returns the user level of who asks.
+
+        Without a call it is a picture that is asked for, which is a matter of the web page's accounts.
+        """
         mode = self._state.traits.auth
         if mode == "none":
-            return
+            return "Administrator"
         token = _username_token(call) if call and mode in ("both", "wsse") else None
         http = authorization if mode in ("both", "digest") else None
         if http is None and token is None:
@@ -68,12 +72,14 @@ class Guard:
         if locked:
             raise self._denied(locked)
         if http is not None:
-            verdict = self._check(http, method, target)
+            verdict = self._check(http, method, target, web=call is None)
             if verdict is not Verdict.ADMITTED:
                 raise self._denied("Sender not Authorized", stale=verdict is Verdict.STALE)
         if token is not None:
             self._admit_token(token)
         self._failures = 0
+        user = self._state.settings.get(User, token[0] if token is not None else _digest_user(http or ""))
+        return "User" if user is None else user.level
 
     def challenges_rtsp(self, method: str, uri: str, authorization: str | None) -> list[str]:
         """What a 401 to an RTSP request carries; nothing when it may pass. RTSP knows Digest alone (Core)."""
@@ -81,14 +87,18 @@ class Guard:
             return []
         verdict = None
         if authorization and not self._locked():
-            verdict = self._check(authorization, method, uri)
+            verdict = self._check(authorization, method, uri, web=True)
             if verdict is Verdict.ADMITTED:
                 self._failures = 0
                 return []
         return self._digest.challenges(stale=verdict is Verdict.STALE, qop=False)
 
-    def _check(self, header: str, method: str, target: str) -> Verdict:
-        verdict = self._digest.check(header, method, target, self._state.username, self._password)
+    def _check(self, header: str, method: str, target: str, *, web: bool) -> Verdict:
+        username = _digest_user(header)
+        password = self._secret(username, web=web)
+        verdict = Verdict.REFUSED
+        if password is not None:
+            verdict = self._digest.check(header, method, target, username, password)
         if verdict is Verdict.REFUSED:
             self._refused()
         return verdict
@@ -106,9 +116,8 @@ class Guard:
             self._failures = 0
             self._locked_until = self._state.mono() + traits.lockout_seconds
 
-    @property
-    def _password(self) -> str:
-        return "\0" if self.wrong_password else self._state.password
+    def _secret(self, username: str, *, web: bool = False) -> str | None:
+        return "\0" if self.wrong_password else self._state.password_of(username, web=web)
 
     def _denied(self, reason: str, *, stale: bool = False, by_token: bool = False) -> Denied:
         traits = self._state.traits
@@ -142,9 +151,11 @@ class Guard:
             return "Sender not Authorized"
         if abs(created - self._state.now()) > self._state.traits.wsse_window:
             return "The security token has expired"
-        expected = hashlib.sha1(nonce + created_text.encode() + self._password.encode(), usedforsecurity=False).digest()
-        given = password.encode()
-        if username != self._state.username or not hmac.compare_digest(base64.b64encode(expected), given):
+        secret = self._secret(username)
+        if secret is None:
+            return "Sender not Authorized"
+        expected = hashlib.sha1(nonce + created_text.encode() + secret.encode(), usedforsecurity=False).digest()
+        if not hmac.compare_digest(base64.b64encode(expected), password.encode()):
             return "Sender not Authorized"
         return "" if self._is_new(nonce) else "The nonce was used before"
 
@@ -160,6 +171,13 @@ class Guard:
         # A token older than the window is refused by its Created; only those inside it can be replayed.
         self._tokens[nonce] = now + 2 * self._state.traits.wsse_window
         return True
+
+
+def _digest_user(header: str) -> str:
+    try:
+        return parse_digest(header).get("username", "")
+    except ValueError:
+        return ""
 
 
 _Token = tuple[str, str, str, str, str]  # user name, password, its type, nonce, created

@@ -1,52 +1,18 @@
-"""The device service: identity, capabilities, clock, network. Shapes after devicemgmt.wsdl and onvif.xsd.
+"""The device service: identity, capabilities, addresses, maintenance. Shapes after devicemgmt.wsdl and onvif.xsd.
 
 Each function writes the body of a reply in the documents' own prefixes.
 """
 
 from __future__ import annotations
 
-from datetime import datetime
-from xml.sax.saxutils import escape
-
+from drivers.onvif.simulated import reading
+from drivers.onvif.simulated.broker_service import PROTOCOLS
 from drivers.onvif.simulated.quirks import Quirk
-from drivers.onvif.simulated.soap import NAMESPACES, Call, SoapFault
+from drivers.onvif.simulated.soap import NAMESPACES, Call, SoapFault, boolean
 from drivers.onvif.simulated.state import DeviceState
-from drivers.onvif.simulated.times import to_utc
 
 _VERSION = "<tt:Major>2</tt:Major><tt:Minor>60</tt:Minor>"
 _CATEGORIES = ("All", "Analytics", "Device", "Events", "Imaging", "Media", "PTZ")
-
-
-def flag(value: bool) -> str:
-    return "true" if value else "false"
-
-
-def get_system_date_and_time(state: DeviceState, call: Call) -> str:
-    now = state.now()
-    quirks = state.quirks
-    parts = ""
-    if Quirk.NO_DATETIME not in quirks:
-        if Quirk.LOCAL_TIME_ONLY not in quirks:
-            parts = _date_time(state, "UTCDateTime", to_utc(now))
-        parts += _date_time(state, "LocalDateTime", to_utc(now + state.utc_offset))
-    return (
-        "<tds:GetSystemDateAndTimeResponse><tds:SystemDateAndTime><tt:DateTimeType>NTP</tt:DateTimeType>"
-        f"<tt:DaylightSavings>false</tt:DaylightSavings><tt:TimeZone><tt:TZ>{state.timezone}</tt:TZ></tt:TimeZone>"
-        f"{parts}</tds:SystemDateAndTime></tds:GetSystemDateAndTimeResponse>"
-    )
-
-
-def _date_time(state: DeviceState, name: str, at: datetime) -> str:
-    hour = str(at.hour)
-    if Quirk.HOUR_25 in state.quirks:
-        hour = "25"
-    elif Quirk.EMPTY_HOUR in state.quirks:
-        hour = ""
-    return (
-        f"<tt:{name}><tt:Time><tt:Hour>{hour}</tt:Hour><tt:Minute>{at.minute}</tt:Minute>"
-        f"<tt:Second>{at.second}</tt:Second></tt:Time><tt:Date><tt:Year>{at.year}</tt:Year>"
-        f"<tt:Month>{at.month}</tt:Month><tt:Day>{at.day}</tt:Day></tt:Date></tt:{name}>"
-    )
 
 
 def get_device_information(state: DeviceState, call: Call) -> str:
@@ -61,7 +27,7 @@ def get_device_information(state: DeviceState, call: Call) -> str:
 
 def get_services(state: DeviceState, call: Call) -> str:
     with_capabilities = call.text("IncludeCapability") in ("true", "1")
-    prefixes = ["tds", "trt", "tev"]
+    prefixes = ["tds", "trt", "tev", "timg", "tmd", *(("tan",) if state.traits.analytics else ())]
     if state.traits.media2:
         # Before Media1 or after it: a client has to match the whole namespace.
         prefixes.insert(1 if Quirk.MEDIA2_FIRST in state.quirks else 2, "tr2")
@@ -95,32 +61,59 @@ def service_capabilities(state: DeviceState, prefix: str) -> str:
             '<tds:Security TLS1.0="false" TLS1.1="false" TLS1.2="false" OnboardKeyGeneration="false" '
             'AccessPolicyConfig="false" DefaultAccessPolicy="true" Dot1X="false" RemoteUserHandling="false" '
             'X.509Token="false" SAMLToken="false" KerberosToken="false" '
-            f'UsernameToken="{flag(traits.auth in ("both", "wsse"))}" '
-            f'HttpDigest="{flag(traits.auth in ("both", "digest"))}" RELToken="false" '
-            f'HashingAlgorithms="{",".join(traits.digest_algorithms)}"/>'
+            f'UsernameToken="{boolean(traits.auth in ("both", "wsse"))}" '
+            f'HttpDigest="{boolean(traits.auth in ("both", "digest"))}" RELToken="false" '
+            f'HashingAlgorithms="{",".join(traits.digest_algorithms)}" MaxUsers="{state.make.limits.users.most}" '
+            f'MaxUserNameLength="{state.make.limits.users.name[1]}" '
+            f'MaxPasswordLength="{state.make.limits.users.password[1]}"/>'
             '<tds:System DiscoveryResolve="true" DiscoveryBye="true" RemoteDiscovery="false" SystemBackup="false" '
             'SystemLogging="false" FirmwareUpgrade="false"/></tds:Capabilities>'
         )
     if prefix == "trt":
         return (
-            '<trt:Capabilities SnapshotUri="true" Rotation="false" VideoSourceMode="false" OSD="false">'
+            '<trt:Capabilities SnapshotUri="true" Rotation="false" VideoSourceMode="false" OSD="true">'
             f'<trt:ProfileCapabilities MaximumNumberOfProfiles="{_max_profiles(state)}"/>'
             '<trt:StreamingCapabilities RTPMulticast="false" RTP_TCP="true" RTP_RTSP_TCP="true" '
             'NonAggregateControl="false"/></trt:Capabilities>'
         )
     if prefix == "tr2":
         return (
-            '<tr2:Capabilities SnapshotUri="false" Rotation="false" VideoSourceMode="false" OSD="false" Mask="false">'
+            '<tr2:Capabilities SnapshotUri="false" Rotation="false" VideoSourceMode="false" OSD="true" Mask="false">'
             f'<tr2:ProfileCapabilities MaximumNumberOfProfiles="{_max_profiles(state)}" '
-            'ConfigurationsSupported="VideoSource VideoEncoder"/><tr2:StreamingCapabilities RTSPStreaming="true" '
+            f'ConfigurationsSupported="{_configurations(state)}"/><tr2:StreamingCapabilities RTSPStreaming="true" '
             'RTPMulticast="false" RTP_RTSP_TCP="true" NonAggregateControl="false"/></tr2:Capabilities>'
         )
+    if prefix == "timg":
+        return '<timg:Capabilities ImageStabilization="false"/>'
+    if prefix == "tan":
+        return (
+            '<tan:Capabilities RuleSupport="true" AnalyticsModuleSupport="true" '
+            'CellBasedSceneDescriptionSupported="false"/>'
+        )
+    if prefix == "tmd":
+        return (
+            f'<tmd:Capabilities VideoSources="{len(state.sources)}" VideoOutputs="0" '
+            f'AudioSources="{_microphones(state)}" AudioOutputs="0" RelayOutputs="{len(state.relays)}" SerialPorts="0" '
+            f'DigitalInputs="{len(state.inputs)}"/>'
+        )
+    brokers = ""
+    if traits.event_brokers:
+        brokers = f' EventBrokerProtocols="{" ".join(PROTOCOLS)}" MaxEventBrokers="{traits.event_brokers}"'
     return (
         f'<tev:Capabilities WSSubscriptionPolicySupport="true" WSPullPointSupport="{_pull_points(state)}" '
         'WSPausableSubscriptionManagerInterfaceSupport="false" '
         f'MaxNotificationProducers="{traits.max_notification_producers}" MaxPullPoints="{state.max_pull_points}" '
-        'PersistentNotificationStorage="false"/>'
+        f'PersistentNotificationStorage="false"{brokers}/>'
     )
+
+
+def _configurations(state: DeviceState) -> str:
+    sound = " AudioSource AudioEncoder" if state.traits.audio else ""
+    return f"VideoSource VideoEncoder{sound}{' Analytics' if state.traits.analytics else ''}"
+
+
+def _microphones(state: DeviceState) -> int:
+    return len(state.sources) if state.traits.audio else 0
 
 
 def _max_profiles(state: DeviceState) -> int:
@@ -128,7 +121,7 @@ def _max_profiles(state: DeviceState) -> int:
 
 
 def _pull_points(state: DeviceState) -> str:
-    return flag(Quirk.PULL_POINT_NOT_ADVERTISED not in state.quirks)
+    return boolean(Quirk.PULL_POINT_NOT_ADVERTISED not in state.quirks)
 
 
 def get_capabilities(state: DeviceState, call: Call) -> str:
@@ -136,6 +129,10 @@ def get_capabilities(state: DeviceState, call: Call) -> str:
     if category not in _CATEGORIES:
         raise SoapFault("Sender", ("ter:InvalidArgVal",), f"No category {category[:40]}")
     parts = {
+        "Analytics": (
+            f"<tt:Analytics><tt:XAddr>{state.xaddr('tan')}</tt:XAddr><tt:RuleSupport>true</tt:RuleSupport>"
+            "<tt:AnalyticsModuleSupport>true</tt:AnalyticsModuleSupport></tt:Analytics>"
+        ),
         "Device": _device_capabilities(state),
         "Events": (
             f"<tt:Events><tt:XAddr>{state.xaddr('tev')}</tt:XAddr>"
@@ -144,6 +141,7 @@ def get_capabilities(state: DeviceState, call: Call) -> str:
             "<tt:WSPausableSubscriptionManagerInterfaceSupport>false"
             "</tt:WSPausableSubscriptionManagerInterfaceSupport></tt:Events>"
         ),
+        "Imaging": f"<tt:Imaging><tt:XAddr>{state.xaddr('timg')}</tt:XAddr></tt:Imaging>",
         "Media": (
             f"<tt:Media><tt:XAddr>{state.xaddr('trt')}</tt:XAddr><tt:StreamingCapabilities>"
             "<tt:RTPMulticast>false</tt:RTPMulticast><tt:RTP_TCP>true</tt:RTP_TCP>"
@@ -152,8 +150,17 @@ def get_capabilities(state: DeviceState, call: Call) -> str:
             "</tt:ProfileCapabilities></tt:Extension></tt:Media>"
         ),
     }
+    if not state.traits.analytics:
+        del parts["Analytics"]
+    if Quirk.IMAGING_NOT_IN_CAPABILITIES in state.quirks:
+        del parts["Imaging"]
     if category == "All":
-        inner = "".join(parts.values())
+        inner = "".join(parts.values()) + (
+            f"<tt:Extension><tt:DeviceIO><tt:XAddr>{state.xaddr('tmd')}</tt:XAddr>"
+            f"<tt:VideoSources>{len(state.sources)}</tt:VideoSources><tt:VideoOutputs>0</tt:VideoOutputs>"
+            f"<tt:AudioSources>{_microphones(state)}</tt:AudioSources><tt:AudioOutputs>0</tt:AudioOutputs>"
+            f"<tt:RelayOutputs>{len(state.relays)}</tt:RelayOutputs></tt:DeviceIO></tt:Extension>"
+        )
     elif category in parts:
         inner = parts[category]
     else:
@@ -193,14 +200,6 @@ def get_scopes(state: DeviceState, call: Call) -> str:
     return f"<tds:GetScopesResponse>{scopes}</tds:GetScopesResponse>"
 
 
-def get_hostname(state: DeviceState, call: Call) -> str:
-    return (
-        "<tds:GetHostnameResponse><tds:HostnameInformation><tt:FromDHCP>false</tt:FromDHCP>"
-        f"<tt:Name>{state.model.lower()}-{state.serial[-4:].lower()}</tt:Name>"
-        "</tds:HostnameInformation></tds:GetHostnameResponse>"
-    )
-
-
 def get_network_interfaces(state: DeviceState, call: Call) -> str:
     link = "<tt:AutoNegotiation>true</tt:AutoNegotiation><tt:Speed>100</tt:Speed><tt:Duplex>Full</tt:Duplex>"
     return (
@@ -214,20 +213,6 @@ def get_network_interfaces(state: DeviceState, call: Call) -> str:
     )
 
 
-def get_ntp(state: DeviceState, call: Call) -> str:
-    return (
-        "<tds:GetNTPResponse><tds:NTPInformation><tt:FromDHCP>false</tt:FromDHCP><tt:NTPManual><tt:Type>DNS</tt:Type>"
-        f"<tt:DNSname>{escape(state.ntp_server)}</tt:DNSname></tt:NTPManual></tds:NTPInformation></tds:GetNTPResponse>"
-    )
-
-
-def get_users(state: DeviceState, call: Call) -> str:
-    return (
-        f"<tds:GetUsersResponse><tds:User><tt:Username>{escape(state.username)}</tt:Username>"
-        "<tt:UserLevel>Administrator</tt:UserLevel></tds:User></tds:GetUsersResponse>"
-    )
-
-
 def get_endpoint_reference(state: DeviceState, call: Call) -> str:
     guid = f"<tds:GUID>urn:uuid:{state.uuid}</tds:GUID>"
     return f"<tds:GetEndpointReferenceResponse>{guid}</tds:GetEndpointReferenceResponse>"
@@ -237,3 +222,11 @@ def system_reboot(state: DeviceState, call: Call) -> str:
     """Only the reply; the simulator reboots once it is sent."""
     seconds = state.traits.reboot_seconds
     return f"<tds:SystemRebootResponse><tds:Message>Rebooting in {seconds:g} s</tds:Message></tds:SystemRebootResponse>"
+
+
+def set_system_factory_default(state: DeviceState, call: Call) -> str:
+    """Soft and hard alike: the address stays, or nobody would find it again. A reboot follows the reply."""
+    if reading.text(call.element, "FactoryDefault") not in ("Soft", "Hard"):
+        raise reading.invalid_args("FactoryDefault is Soft or Hard")
+    state.factory_default()
+    return "<tds:SetSystemFactoryDefaultResponse/>"

@@ -64,6 +64,9 @@ BARE_STORAGE = Topic("tns1:Device/HardwareFailure", True, STORAGE.source, STORAG
 PROCESSOR = Topic("tns1:Monitoring/ProcessorUsage", True, (("Token", "tt:ReferenceToken"),), (("Value", "xs:float"),))
 LAST_REBOOT = Topic("tns1:Monitoring/OperatingTime/LastReboot", True, (), (("Status", "xs:dateTime"),))
 PROFILE_CHANGED = Topic("tns1:Media/ProfileChanged", False, (("Token", "tt:ReferenceToken"),), ())
+CONFIGURATION_CHANGED = Topic(
+    "tns1:Media/ConfigurationChanged", False, (("Token", "tt:ReferenceToken"), ("Type", "xs:string")), ()
+)
 MOTION_TOPICS = {
     MOTION_ALARM: Topic(MOTION_ALARM, True, _SOURCE, _STATE),
     CELL_MOTION: Topic(CELL_MOTION, True, _RULE, (("IsMotion", "xs:boolean"),)),
@@ -149,9 +152,11 @@ class Hub:
 
     def __init__(self, state: DeviceState) -> None:
         self._state = state
+        state.listener = self
         self._subscriptions: dict[str, Subscription] = {}
         self._properties: dict[tuple[Topic, Items], Items] = {}
         self.newest: Subscription | None = None
+        self._falling: dict[str, asyncio.TimerHandle] = {}  # relays that go back by themselves
         self._count = 0  # never starts over, so that an old address stays unknown after a reboot
         self.motion = motion_topics(state)
         self.on_consumer: Callable[[Subscription], None] | None = None  # told of each subscription with a consumer
@@ -169,7 +174,22 @@ class Hub:
 
     def topics(self) -> list[Topic]:
         """Every topic that the device announces."""
-        return [*dict.fromkeys(topic for topic, _ in self._properties), PROFILE_CHANGED]
+        return [*dict.fromkeys(topic for topic, _ in self._properties), PROFILE_CHANGED, CONFIGURATION_CHANGED]
+
+    # --- what a client did
+
+    def configuration_changed(self, token: str, kind: str) -> None:
+        self.publish(CONFIGURATION_CHANGED.path, (("Token", token), ("Type", kind)), ())
+
+    def relay_switched(self, token: str, active: bool, seconds: float | None) -> None:
+        """`seconds`: after those it falls back by itself (Monostable)."""
+        self.set(RELAY, (("RelayToken", token),), (("LogicalState", "active" if active else "inactive"),))
+        falling = self._falling.pop(token, None)
+        if falling is not None:
+            falling.cancel()
+        if seconds is not None:
+            loop = asyncio.get_running_loop()
+            self._falling[token] = loop.call_later(seconds, self.relay_switched, token, False, None)
 
     # --- subscribers
 

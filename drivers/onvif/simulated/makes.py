@@ -1,4 +1,4 @@
-"""The habits of four makes: prefixes, tokens, paths. Made-up names, each after a family of real firmwares.
+"""The habits of four makes: prefixes, tokens, paths, options. Made-up names, each after a family of real firmwares.
 
 Nothing here is a fault. A client that reads XML by namespace and takes tokens and addresses as it gets them notices
 no difference; one that matches text does.
@@ -9,10 +9,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from drivers.onvif.simulated.limits import DOVRE, HALDEN, LARVIK, MOLDE, Limits
+
 
 @dataclass(frozen=True, slots=True)
 class Make:
-    """One family of firmwares. In the templates `n` is a channel counted from 1, `i` from 0, `k` a stream likewise."""
+    """One family of firmwares. In the templates `n` is a channel counted from 1, `i` from 0, `k` a stream likewise.
+
+    `encoding` is the factory's in tokens and names; in `stream_path` it is the one that is set.
+    """
 
     manufacturer: str
     models: tuple[str, ...]
@@ -27,6 +32,7 @@ class Make:
     stream_path: str
     subscription: str  # path or query of a subscription; its id is appended
     paths: Mapping[str, str]  # prefix of a service's namespace -> path
+    limits: Limits
     # ONVIF's prefix -> this make's; "" makes it the default namespace.
     prefixes: Mapping[str, str] = field(default_factory=dict)
     declares_all: bool = False  # every namespace on every envelope, the way of gSOAP servers
@@ -34,7 +40,14 @@ class Make:
     producer_reference: bool = False  # notifications name their producer
 
 
-_COMMON_PATHS = {"tds": "/onvif/device_service", "trt": "/onvif/media_service", "tev": "/onvif/event_service"}
+_COMMON_PATHS = {
+    "tds": "/onvif/device_service",
+    "trt": "/onvif/media_service",
+    "tev": "/onvif/event_service",
+    "timg": "/onvif/imaging_service",
+    "tan": "/onvif/analytics_service",
+    "tmd": "/onvif/deviceio_service",
+}
 
 MAKES = (
     Make(  # after the gSOAP servers of most small cameras
@@ -51,6 +64,7 @@ MAKES = (
         stream_path="/cam/realmonitor?channel={n}&subtype={k}&unicast=true&proto=Onvif",
         subscription="/onvif/event_service?Idx=",
         paths={**_COMMON_PATHS, "tr2": "/onvif/media2_service"},
+        limits=DOVRE,
         prefixes={"s": "SOAP-ENV"},
         declares_all=True,
     ),
@@ -72,7 +86,11 @@ MAKES = (
             "trt": "/onvif/Media",
             "tr2": "/onvif/Media2",
             "tev": "/onvif/Events",
+            "timg": "/onvif/Imaging",
+            "tan": "/onvif/Analytics",
+            "tmd": "/onvif/DeviceIO",
         },
+        limits=HALDEN,
         prefixes={"s": "env"},
         producer_reference=True,
     ),
@@ -87,9 +105,11 @@ MAKES = (
         encoder="default_{n}_{encoding}_{k}",
         profile="profile_{n}_{k}_{encoding}",
         profile_name="profile_{n}_{k} {encoding}",
-        stream_path="/onvif-media/media.amp?profile=profile_{n}_{k}_{encoding}&sessiontimeout=60&streamtype=unicast",
+        stream_path="/onvif-media/media.amp?profile={profile}&sessiontimeout=60&streamtype=unicast",
         subscription="/onvif/subscriptions/",
-        paths=dict.fromkeys(("trt", "tr2", "tev"), "/onvif/services") | {"tds": "/onvif/device_service"},
+        paths=dict.fromkeys(("trt", "tr2", "tev", "timg", "tan", "tmd"), "/onvif/services")
+        | {"tds": "/onvif/device_service"},
+        limits=LARVIK,
         prefixes={"s": "SOAP-ENV", "tt": "ns1", "trt": "ns2", "tev": "ns3", "wsnt": "ns4", "wsa": "ns5"},
     ),
     Make(  # after the servers written on .NET or Node, with default namespaces
@@ -106,6 +126,7 @@ MAKES = (
         stream_path="/ch{i}_{k}.{encoding}",
         subscription="/Subscription?Idx=",
         paths={**_COMMON_PATHS, "tr2": "/onvif/media2"},
+        limits=MOLDE,
         prefixes={"s": "soap", "tds": ""},
         declaration='<?xml version="1.0" encoding="utf-8"?>',
     ),

@@ -5,28 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterable
 from xml.sax.saxutils import escape, quoteattr
 
+from drivers.onvif.simulated import analytics_service as analytics
+from drivers.onvif.simulated import audio_service as audio
+from drivers.onvif.simulated import video_service as video
 from drivers.onvif.simulated.soap import Call, SoapFault, children, invalid_value, local_name
 from drivers.onvif.simulated.state import DeviceState, Profile, Source
 
-_MULTICAST = (
-    "<tt:Multicast><tt:Address><tt:Type>IPv4</tt:Type><tt:IPv4Address>0.0.0.0</tt:IPv4Address></tt:Address>"
-    "<tt:Port>0</tt:Port><tt:TTL>1</tt:TTL><tt:AutoStart>false</tt:AutoStart></tt:Multicast>"
-)
-
 
 def _profile(state: DeviceState, call: Call, name: str = "ProfileToken") -> Profile:
-    profile = state.profiles.get(call.text(name) or "")
-    if profile is None:
-        raise invalid_value("NoProfile", "The requested profile token does not exist")
-    return profile
+    return video.profile_of(state, call.text(name) or "")
 
 
 def _used(state: DeviceState, source: Source) -> int:
-    return sum(profile.source == source for profile in state.profiles.values())
-
-
-def _resolution(profile: Profile) -> str:
-    return f"<tt:Resolution><tt:Width>{profile.width}</tt:Width><tt:Height>{profile.height}</tt:Height></tt:Resolution>"
+    return len(state.profiles_of_source(source.token))
 
 
 def _source_configuration(state: DeviceState, source: Source, element: str) -> str:
@@ -38,24 +29,15 @@ def _source_configuration(state: DeviceState, source: Source, element: str) -> s
     )
 
 
-def _encoder_configuration(profile: Profile, element: str) -> str:
-    return (
-        f"<{element} token={quoteattr(profile.encoder_token)}><tt:Name>{escape(profile.encoder_token)}</tt:Name>"
-        f"<tt:UseCount>1</tt:UseCount><tt:Encoding>{profile.encoding}</tt:Encoding>{_resolution(profile)}"
-        f"<tt:Quality>3</tt:Quality><tt:RateControl><tt:FrameRateLimit>{profile.fps}</tt:FrameRateLimit>"
-        f"<tt:EncodingInterval>1</tt:EncodingInterval><tt:BitrateLimit>{profile.bitrate}</tt:BitrateLimit>"
-        f"</tt:RateControl><tt:H264><tt:GovLength>{2 * profile.fps}</tt:GovLength>"
-        f"<tt:H264Profile>Main</tt:H264Profile></tt:H264>{_MULTICAST}"
-        f"<tt:SessionTimeout>PT60S</tt:SessionTimeout></{element}>"
-    )
-
-
 def _media_profile(state: DeviceState, profile: Profile, element: str) -> str:
-    # tt:VideoEncoding ends at H264: Media1 shows an H.265 profile without its encoder.
-    encoder = "" if profile.encoding == "H265" else _encoder_configuration(profile, "tt:VideoEncoderConfiguration")
+    token = profile.source.token
     return (
         f'<{element} token={quoteattr(profile.token)} fixed="true"><tt:Name>{escape(profile.name)}</tt:Name>'
-        f"{_source_configuration(state, profile.source, 'tt:VideoSourceConfiguration')}{encoder}"
+        f"{_source_configuration(state, profile.source, 'tt:VideoSourceConfiguration')}"
+        f"{audio.source_configuration(state, token, 'tt:AudioSourceConfiguration')}"
+        f"{video.encoder1(state, profile.encoder_token, 'tt:VideoEncoderConfiguration')}"
+        f"{audio.encoder1_of(state, token, 'tt:AudioEncoderConfiguration')}"
+        f"{analytics.configuration(state, profile.source, 'tt:VideoAnalyticsConfiguration')}"
         "<tt:Extension/>"
         f"</{element}>"
     )
@@ -80,18 +62,18 @@ def get_video_sources(state: DeviceState, call: Call) -> str:
     return f"<trt:GetVideoSourcesResponse>{sources}</trt:GetVideoSourcesResponse>"
 
 
+def get_video_source_configuration(state: DeviceState, call: Call) -> str:
+    token = call.text("ConfigurationToken")
+    source = next((one for one in state.sources if one.config_token == token), None)
+    if source is None:
+        raise video.no_configuration()
+    inner = _source_configuration(state, source, "trt:Configuration")
+    return f"<trt:GetVideoSourceConfigurationResponse>{inner}</trt:GetVideoSourceConfigurationResponse>"
+
+
 def get_video_source_configurations(state: DeviceState, call: Call) -> str:
     inner = "".join(_source_configuration(state, source, "trt:Configurations") for source in state.sources)
     return f"<trt:GetVideoSourceConfigurationsResponse>{inner}</trt:GetVideoSourceConfigurationsResponse>"
-
-
-def get_video_encoder_configurations(state: DeviceState, call: Call) -> str:
-    inner = "".join(
-        _encoder_configuration(profile, "trt:Configurations")
-        for profile in state.profiles.values()
-        if profile.encoding != "H265"
-    )
-    return f"<trt:GetVideoEncoderConfigurationsResponse>{inner}</trt:GetVideoEncoderConfigurationsResponse>"
 
 
 def _media_uri(name: str, uri: str) -> str:
@@ -109,7 +91,7 @@ def get_stream_uri(state: DeviceState, call: Call) -> str:
         raise SoapFault("Sender", ("ter:InvalidArgs",), "StreamSetup is missing")
     if call.text("StreamSetup", "Stream") != "RTP-Unicast":
         raise invalid_value("InvalidStreamSetup", "Only RTP-Unicast is supported")
-    if profile.encoding == "H265":
+    if not video.encoder1(state, profile.encoder_token, "x"):
         raise SoapFault(
             "Receiver", ("ter:Action", "ter:IncompleteConfiguration"), "The profile has no encoder that Media1 knows"
         )
@@ -138,20 +120,33 @@ def _media_profile2(state: DeviceState, profile: Profile, wanted: set[str]) -> s
     inner = ""
     if wanted & {"All", "VideoSource"}:
         inner += _source_configuration(state, profile.source, "tr2:VideoSource")
+    if wanted & {"All", "AudioSource"}:
+        inner += audio.source_configuration(state, profile.source.token, "tr2:AudioSource")
     if wanted & {"All", "VideoEncoder"}:
-        inner += (
-            f'<tr2:VideoEncoder token={quoteattr(profile.encoder_token)} GovLength="{2 * profile.fps}" Profile="Main">'
-            f"<tt:Name>{escape(profile.encoder_token)}</tt:Name><tt:UseCount>1</tt:UseCount>"
-            f"<tt:Encoding>{profile.encoding}</tt:Encoding>{_resolution(profile)}"
-            f'<tt:RateControl ConstantBitRate="false"><tt:FrameRateLimit>{profile.fps}</tt:FrameRateLimit>'
-            f"<tt:BitrateLimit>{profile.bitrate}</tt:BitrateLimit></tt:RateControl>{_MULTICAST}"
-            "<tt:Quality>3</tt:Quality></tr2:VideoEncoder>"
-        )
+        inner += video.encoder2(state, profile.encoder_token, "tr2:VideoEncoder")
+    if wanted & {"All", "AudioEncoder"}:
+        inner += audio.encoder2_of(state, profile.source.token, "tr2:AudioEncoder")
+    if wanted & {"All", "Analytics"}:
+        inner += analytics.configuration(state, profile.source, "tr2:Analytics")
     configurations = f"<tr2:Configurations>{inner}</tr2:Configurations>" if inner else ""
     return (
         f'<tr2:Profiles token={quoteattr(profile.token)} fixed="true"><tr2:Name>{escape(profile.name)}</tr2:Name>'
         f"{configurations}</tr2:Profiles>"
     )
+
+
+def get_video_source_configurations2(state: DeviceState, call: Call) -> str:
+    token, profile = call.text("ConfigurationToken"), call.text("ProfileToken")
+    chosen = [
+        source
+        for source in state.sources
+        if token in (None, "", source.config_token)
+        and (not profile or video.profile_of(state, profile).source == source)
+    ]
+    if token and not chosen:
+        raise video.no_configuration()
+    inner = "".join(_source_configuration(state, source, "tr2:Configurations") for source in chosen)
+    return f"<tr2:GetVideoSourceConfigurationsResponse>{inner}</tr2:GetVideoSourceConfigurationsResponse>"
 
 
 def get_stream_uri2(state: DeviceState, call: Call) -> str:

@@ -126,6 +126,46 @@ class Quirk(StrEnum):
     # tns1:Device/HardwareFailure without the leaf that says what failed (core#173202).
     BARE_HARDWARE_FAILURE = "bare_hardware_failure"
 
+    # --- settings
+    # One field cannot be changed, whatever the options say (trait `rejected_field`; edgexfoundry/device-onvif-camera's
+    # matrix has such cells for most makes).
+    REJECTS_A_FIELD = "rejects_a_field"
+    # The bit rate becomes the nearest of a few that the encoder knows, without a fault (onvif/specs#619, #653).
+    ADAPTS_BITRATE = "adapts_bitrate"
+    # 200, and nothing has happened (trait `ignored_writes`): Tapo's users, Geovision's and Bosch's date (edgexfoundry).
+    IGNORES_WRITES = "ignores_writes"
+    # The writing is done and the Body of the reply is empty.
+    EMPTY_WRITE_REPLY = "empty_write_reply"
+    # The options offer more frames a second than Set takes (agsh/onvif#338, #339).
+    OPTIONS_TOO_WIDE = "options_too_wide"
+    # Media1 shows an H.265 encoder as H.264, and what is written back turns it into one (agsh/onvif#283).
+    MEDIA1_CALLS_IT_H264 = "media1_calls_it_h264"
+    # Another codec is taken and begins with the next boot; until then the old one is read (Hikvision's web page
+    # asks for that reboot).
+    CODEC_NEEDS_REBOOT = "codec_needs_reboot"
+    # The device reboots by itself, loses its link, or falls silent, once, when the write of the trait `mishap_after`
+    # is done. The reply to it is sent only before a reboot.
+    REBOOTS_AFTER_WRITE = "reboots_after_write"
+    LINK_LOST_AFTER_WRITE = "link_lost_after_write"
+    SILENT_AFTER_WRITE = "silent_after_write"
+    # DateTimeType NTP is answered with 200 and stays Manual (edgexfoundry's matrix: Geovision, Bosch).
+    CLOCK_STAYS_MANUAL = "clock_stays_manual"
+    # Dahua: the zone is read as `GMT+08:00`, east of Greenwich with a plus, whatever was written.
+    ZONE_AS_GMT = "zone_as_gmt"
+    # Hikvision: `CST-8:00:00`, always that name, with seconds; summer time is cut off.
+    ZONE_AS_CST = "zone_as_cst"
+    # No user is free: ter:TooManyUsers.
+    FULL_USER_LIST = "full_user_list"
+    # ONVIF's users are not those of the web page and of RTSP, whose passwords stay (agsh/onvif#112).
+    SEPARATE_WEB_USERS = "separate_web_users"
+    # All OSDs have one token; writing to it changes the first.
+    SAME_OSD_TOKENS = "same_osd_tokens"
+    # One plain text, whatever the options say.
+    ONE_TEXT_OSD = "one_text_osd"
+    # The imaging service stands in GetServices alone, so that those who ask GetCapabilities miss it
+    # (FalkTannhaeuser/python-onvif-zeep, "Device doesn't support service: imaging").
+    IMAGING_NOT_IN_CAPABILITIES = "imaging_not_in_capabilities"
+
 
 def parse(names: Iterable[str]) -> frozenset[Quirk]:
     """The switches of those names. ValueError for a name that is none, with the nearest one that is."""

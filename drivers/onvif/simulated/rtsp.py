@@ -123,7 +123,7 @@ class RtspConnection(asyncio.Protocol):
         elif failure or profile is None:
             self._send(int(failure or 404), sequence)
         else:
-            body = describe(profile, state.address)
+            body = describe(state, profile)
             base = f"{uri}/"
             self._send(200, sequence, f"Content-Base: {base}", "Content-Type: application/sdp", body=body)
 
@@ -137,22 +137,31 @@ class RtspConnection(asyncio.Protocol):
         self._transport.write("\r\n".join((*lines, "", "")).encode() + content)
 
 
-def describe(profile: Profile, address: str) -> str:
-    """The SDP of a profile's stream: one H.264 or H.265 track (RFC 4566, RFC 6184, RFC 7798)."""
-    parameters = "packetization-mode=1;profile-level-id=4D0029" if profile.encoding == "H264" else "profile-id=1"
-    lines = (
+def describe(state: DeviceState, profile: Profile) -> str:
+    """The SDP of a profile's stream: H.264, H.265 or JPEG as it is set, and sound (RFC 4566, 6184, 7798, 2435)."""
+    encoder = state.encoder(profile)
+    number, parameters = {
+        "H264": (96, ("a=rtpmap:96 H264/90000", "a=fmtp:96 packetization-mode=1;profile-level-id=4D0029")),
+        "H265": (96, ("a=rtpmap:96 H265/90000", "a=fmtp:96 profile-id=1")),
+        "JPEG": (26, ("a=rtpmap:26 JPEG/90000",)),
+    }[encoder.encoding]
+    lines = [
         "v=0",
-        f"o=- 1 1 IN IP4 {address}",
+        f"o=- 1 1 IN IP4 {state.address}",
         "s=Media Presentation",
         "c=IN IP4 0.0.0.0",
         "t=0 0",
         "a=control:*",
         "a=range:npt=now-",
-        "m=video 0 RTP/AVP 96",
-        f"b=AS:{profile.bitrate}",
-        f"a=rtpmap:96 {profile.encoding}/90000",
-        f"a=fmtp:96 {parameters}",
-        f"a=framerate:{profile.fps}",
+        f"m=video 0 RTP/AVP {number}",
+        f"b=AS:{encoder.bitrate}",
+        *parameters,
+        f"a=framerate:{encoder.fps:g}",
+        f"a=x-dimensions:{encoder.width},{encoder.height}",
         "a=control:trackID=1",
-    )
+    ]
+    sound = state.audio_of(profile)
+    if sound is not None:
+        name = {"G711": "PCMU", "G726": "G726-16", "AAC": "MPEG4-GENERIC"}[sound.encoding]
+        lines += ["m=audio 0 RTP/AVP 97", f"a=rtpmap:97 {name}/{1000 * sound.sample_rate}", "a=control:trackID=2"]
     return "\r\n".join((*lines, ""))

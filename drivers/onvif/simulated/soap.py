@@ -21,6 +21,9 @@ NAMESPACES = {
     "trt": "http://www.onvif.org/ver10/media/wsdl",
     "tr2": "http://www.onvif.org/ver20/media/wsdl",
     "tev": "http://www.onvif.org/ver10/events/wsdl",
+    "timg": "http://www.onvif.org/ver20/imaging/wsdl",
+    "tan": "http://www.onvif.org/ver20/analytics/wsdl",
+    "tmd": "http://www.onvif.org/ver10/deviceIO/wsdl",
     "tt": "http://www.onvif.org/ver10/schema",
     "ter": "http://www.onvif.org/ver10/error",
     "tns1": "http://www.onvif.org/ver10/topics",
@@ -111,12 +114,7 @@ class Call:
         return None if found is None else (found.text or "").strip()
 
     def find(self, *path: str) -> etree._Element | None:
-        element: etree._Element | None = self.element
-        for name in path:
-            element = next((child for child in children(element) if local_name(child) == name), None)
-            if element is None:
-                return None
-        return element
+        return find(self.element, *path)
 
 
 _BY_URI = {uri: prefix for prefix, uri in NAMESPACES.items()}
@@ -125,6 +123,13 @@ _BY_URI = {uri: prefix for prefix, uri in NAMESPACES.items()}
 def children(element: etree._Element | None) -> Iterable[etree._Element]:
     """The child elements, without comments and processing instructions."""
     return () if element is None else (child for child in element if isinstance(child.tag, str))
+
+
+def find(element: etree._Element | None, *path: str) -> etree._Element | None:
+    """What lies below an element along local names; None when there is no such element."""
+    for name in path:
+        element = next((child for child in children(element) if local_name(child) == name), None)
+    return element
 
 
 def local_name(element: etree._Element) -> str:
@@ -198,10 +203,22 @@ def addressing_header(call: Call, action: str) -> str:
 
 def simple_items(items: Iterable[tuple[str, str]]) -> str:
     """`tt:SimpleItem` elements of a notification."""
-    return "".join(f"<tt:SimpleItem Name={_attribute(name)} Value={_attribute(value)}/>" for name, value in items)
+    return "".join(f"<tt:SimpleItem Name={attribute(name)} Value={attribute(value)}/>" for name, value in items)
 
 
-def _attribute(value: str) -> str:
+def attribute(value: str) -> str:
     """Quoted; what only looks like a prefix is hidden from `render`, and comes back as it was when parsed."""
-    quoted = quoteattr(value)
-    return quoted.replace(":", "&#58;") if _PREFIX.search(quoted) else quoted
+    return _hidden(quoteattr(value))
+
+
+def content(value: str) -> str:
+    """The same for the text of an element, for whatever a client may have written."""
+    return _hidden(escape(value))
+
+
+def boolean(value: bool) -> str:
+    return "true" if value else "false"
+
+
+def _hidden(text: str) -> str:
+    return text.replace(":", "&#58;") if _PREFIX.search(text) else text

@@ -18,7 +18,7 @@ from drivers.onvif.simulated import faults as spoil
 from drivers.onvif.simulated.auth import Denied, Guard
 from drivers.onvif.simulated.event_service import EventService
 from drivers.onvif.simulated.events import Hub
-from drivers.onvif.simulated.operations import OPERATIONS, PRE_AUTH
+from drivers.onvif.simulated.operations import OPERATIONS, PRE_AUTH, Operation
 from drivers.onvif.simulated.quirks import Quirk
 from drivers.onvif.simulated.soap import (
     NAMESPACES,
@@ -33,6 +33,7 @@ from drivers.onvif.simulated.soap import (
     render_fault,
 )
 from drivers.onvif.simulated.state import STRAY, DeviceState
+from drivers.onvif.simulated.user_service import LEVELS
 
 MAX_REQUEST = 256 * 1024
 _XML = "application/soap+xml; charset=utf-8"
@@ -54,7 +55,7 @@ class Reply:
 
 
 class HttpDevice:
-    """Serves one device. `rebooting` is called once the reply to SystemReboot has left."""
+    """Serves one device. `rebooting` is called once the reply to SystemReboot has left, `failing` with the link."""
 
     def __init__(
         self,
@@ -65,6 +66,7 @@ class HttpDevice:
         seen: Counter[str],
         faults: Mapping[Fault, Any],
         rebooting: Callable[[], None],
+        failing: Callable[[Fault], None],
     ) -> None:
         self._state = state
         self._guard = guard
@@ -73,11 +75,15 @@ class HttpDevice:
         self._seen = seen
         self._faults = faults
         self._rebooting = rebooting
+        self._failing = failing
+        self._writes = 0  # done, since the device was made
         self._held: set[asyncio.Future[None]] = set()  # requests in the black hole
         self._services: dict[str, frozenset[str]] = {}  # path -> prefixes of the services there
         for prefix, path in state.make.paths.items():
-            if prefix != "tr2" or state.traits.media2:
-                also = {"wsnt"} if prefix == "tev" else set()
+            there = {"tr2": state.traits.media2, "tan": state.traits.analytics}
+            if there.get(prefix, True):
+                # DeviceIO's relays are asked for in the namespace of the device service (deviceio.wsdl).
+                also = {"tev": {"wsnt"}, "tmd": {"tds"}}.get(prefix, set())
                 self._services[path] = self._services.get(path, frozenset()) | {prefix, *also}
 
     def release(self) -> None:
@@ -99,6 +105,17 @@ class HttpDevice:
             response, _ = await self._send(request, Reply(b""))
             return response
         reply = self._fault(refusal) if refusal else await self._reply(request, call)
+        done = reply.status == 200 and call is not None and self._is_write(call)
+        reboots = reply.status == 200 and name in ("SystemReboot", "SetSystemFactoryDefault")
+        if done:
+            self._writes += 1
+            if self._writes == self._state.traits.mishap_after:
+                reboots |= Quirk.REBOOTS_AFTER_WRITE in self._state.quirks
+                lost = self._lose_link()
+                if lost is Fault.CLOSED:
+                    if request.transport is not None:
+                        request.transport.abort()
+                    return spoil.Sent()
         made = self._hub.newest if name in _SUBSCRIBING and reply.status == 200 else None
         delivered = False
         try:
@@ -107,11 +124,26 @@ class HttpDevice:
             # Nobody can let go of a subscription whose address never arrived: the slot is free again.
             if made is not None and not delivered:
                 self._hub.drop(made)
-        if name == "SystemReboot" and reply.status == 200:
+        if reboots:
             await response.prepare(request)
             await response.write_eof()
             self._rebooting()
         return response
+
+    def _is_write(self, call: Call) -> bool:
+        operation = OPERATIONS.get((call.prefix, call.operation))
+        return operation is not None and operation.writes
+
+    def _lose_link(self) -> Fault | None:
+        """The link goes with the answer that nobody will get."""
+        for quirk, fault in (
+            (Quirk.LINK_LOST_AFTER_WRITE, Fault.CLOSED),
+            (Quirk.SILENT_AFTER_WRITE, Fault.BLACK_HOLE),
+        ):
+            if quirk in self._state.quirks:
+                self._failing(fault)
+                return fault
+        return None
 
     def _count(self, request: web.BaseRequest, call: Call | None) -> str:
         """Note what was asked; names that no service has are counted as one, lest a client fill the memory."""
@@ -160,7 +192,10 @@ class HttpDevice:
                 raise BareReply(500)
         name = call.operation
         if name not in PRE_AUTH or (name == "GetSystemDateAndTime" and Quirk.DATE_NEEDS_AUTH in quirks):
-            self._guard.admit(request.method, target, request.headers.get("Authorization"), call)
+            level = self._guard.admit(request.method, target, request.headers.get("Authorization"), call)
+            operation = OPERATIONS.get((call.prefix, name))
+            if operation is not None and LEVELS.index(level) < LEVELS.index(operation.level):
+                raise SoapFault("Sender", ("ter:NotAuthorized",), "Sender not Authorized")
             if Quirk.EMPTY_BODY in quirks:
                 return Reply(self._finish(render("", state.make)))
         if call.prefix not in services or (name == "GetServices" and Quirk.NO_GET_SERVICES in quirks):
@@ -181,10 +216,18 @@ class HttpDevice:
         key = f"{call.prefix}:{call.operation}"
         reply = self._state.kept(key) if operation.fixed else None
         if reply is None:
-            reply = self._finish(render(operation.body(self._state, call), self._state.make))
+            body = self._written(operation, call) if operation.writes else operation.body(self._state, call)
+            reply = self._finish(render(body, self._state.make))
             if operation.fixed:
                 self._state.keep(key, reply)
         return reply
+
+    def _written(self, operation: Operation, call: Call) -> str:
+        quirks = self._state.quirks
+        if Quirk.IGNORES_WRITES in quirks and call.operation in self._state.traits.ignored_writes:
+            return f"<{call.prefix}:{call.operation}Response/>"
+        body = operation.body(self._state, call)
+        return "" if Quirk.EMPTY_WRITE_REPLY in quirks else body
 
     # --- replies
 
