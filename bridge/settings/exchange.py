@@ -35,6 +35,7 @@ from bridge.settings.vocabulary import Flat, flatten, split, unflatten
 
 MAX_BYTES = 1 << 20
 MAX_TEMPLATES = 1000
+MAX_VALUES = 200_000  # aliases make much of little
 
 Format = Literal["yaml", "xlsx"]
 Document = dict[str, Any]  # a template as it stands in a file
@@ -72,8 +73,8 @@ def read(
         # Takes 0.2 s to import, and most bridges never see a spreadsheet.
         from bridge.settings import sheets
 
-        report: Report = sheets.SheetReport(file)
-        layers = sheets.read_sheet(data, report) if len(data) <= MAX_BYTES else []
+        report: Report = (sheet := sheets.SheetReport(file))
+        layers = sheets.read_sheet(data, sheet, MAX_TEMPLATES + 1) if len(data) <= MAX_BYTES else []
     else:
         report = Report(file)
         layers = _read_yaml(data, report) if len(data) <= MAX_BYTES and not data.startswith(_OLE) else []
@@ -111,6 +112,14 @@ def _read_yaml(data: bytes, report: Report) -> list[Layer]:
         if key != "config_templates":
             place = find([Layer("file", (), root)], (key,), at_key=True)
             report.error(place, "does not belong into a file of templates", "leave only config_templates: in it")
+    values, left = 0, [root]
+    while left and values <= MAX_VALUES:
+        node = left.pop()
+        values += len(node)
+        left += [one for one in (node.values() if isinstance(node, dict) else node) if isinstance(one, dict | list)]
+    if values > MAX_VALUES:
+        refuse(report, f"has more than {MAX_VALUES:,} values, with its aliases written out", "import it in parts")
+        return []
     return [
         Layer("file", ("config_templates", index), block) for index, block in entries(root, "config_templates", report)
     ]

@@ -13,6 +13,7 @@ import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from io import BytesIO
+from itertools import islice
 from typing import Any, Literal
 
 from openpyxl import Workbook, load_workbook
@@ -36,7 +37,8 @@ TITLE, WORDS = "Templates", "Words"
 MAX_COLUMNS = 400
 MAX_UNPACKED = 16 << 20
 MAX_PARTS = 100
-MAX_CELLS = 1_000_000  # looked at, empty ones included
+MAX_CELLS = 500_000  # looked at, empty ones included; rows that are empty come on top
+MAX_ROWS = 1 << 20  # as many as a sheet can have
 MAX_TEXT = 4 << 20  # characters in all cells; one text may be shared by many
 MAX_MERGED = 20  # that are told
 _LONGEST = 32_767  # characters that a cell can have
@@ -61,10 +63,23 @@ _MENDS = {
 class SheetReport(Report):
     """Places are cells, and what is to be done about them is said for spreadsheets."""
 
+    def __init__(self, file: str) -> None:
+        super().__init__(file)
+        self._unread: set[Mark] = set()
+
+    def unread(self, place: Place, what: str, mend: str) -> None:
+        """An error about a cell that has no value for this; nothing more is said about it."""
+        self.error(place, what, mend)
+        self._unread.add(place.mark)
+
+    def error(self, place: Place, what: str, mend: str = "") -> None:
+        if place.mark not in self._unread:
+            super().error(place, what, mend)
+
     def _problem(self, place: Place, what: str, mend: str, severity: Literal["error", "warning"]) -> Problem:
         problem = super()._problem(place, what, mend, severity)
         cell = f"{get_column_letter(problem.column)}{problem.line}" if problem.line else ""
-        path = problem.path.removeprefix("settings.").removeprefix("settings")
+        path = problem.path.removeprefix("settings.")
         return replace(problem, cell=cell, path=path, mend=_MENDS.get(mend, mend))
 
 
@@ -75,9 +90,9 @@ class _Unusable(Exception):
 # -- reading ---------------------------------------------------------------------------------------------------------
 
 
-def read_sheet(data: bytes, report: Report) -> list[Layer]:
-    """The templates of a workbook, each row a block; what is wrong goes into the report. Evaluates nothing, follows
-    no link, and unpacks no more than `MAX_UNPACKED`."""
+def read_sheet(data: bytes, report: SheetReport, most: int) -> list[Layer]:
+    """The templates of a workbook, each row a block, `most` at most; what is wrong goes into the report. Evaluates
+    nothing, follows no link, and unpacks no more than `MAX_UNPACKED`."""
     try:
         archive = zipfile.ZipFile(BytesIO(data))
         _check_parts(archive)
@@ -87,7 +102,7 @@ def read_sheet(data: bytes, report: Report) -> list[Layer]:
             raise _Unusable("has no sheet", f"put the templates on a sheet with the name {TITLE}")
         sheet: Any = sheets.get(TITLE.lower()) or book.worksheets[0]
         _report_merged(archive.read(sheet._worksheet_path), report)
-        return list(_layers(sheet, report))
+        return list(islice(_layers(sheet, report), most))
     except _Unusable as error:
         what, mend = error.args
     except Exception:  # whatever it is that a broken file does to openpyxl
@@ -136,7 +151,7 @@ class _Cell:
     value: Any
 
 
-def _layers(sheet: Any, report: Report) -> Iterator[Layer]:
+def _layers(sheet: Any, report: SheetReport) -> Iterator[Layer]:
     rows = _rows(sheet)
     columns = _columns(next(rows, []), report)
     for row in rows:
@@ -147,10 +162,12 @@ def _layers(sheet: Any, report: Report) -> Iterator[Layer]:
             if path is None:
                 report.error(place, "this column has no heading", "name it in the first row, or empty the cell")
             elif path:
+                value = None
                 try:
-                    _put(block, path, _read(cell, path), cell.mark)
+                    value = _read(cell, path)
                 except _Unusable as error:
-                    report.error(place, *error.args)
+                    report.unread(place, *error.args)
+                _put(block, path, value, cell.mark)
         yield Layer("file", (), block)
 
 
@@ -161,7 +178,7 @@ def _rows(sheet: Any) -> Iterator[list[_Cell]]:
     looked_at = letters = 0
     for number, row in enumerate(sheet.iter_rows(), start=1):
         looked_at += len(row) + 1
-        if looked_at > MAX_CELLS + 2**20:
+        if looked_at > MAX_CELLS + MAX_ROWS:
             raise _Unusable("has too many cells", "leave only the sheets with templates in it")
         if len(row) > MAX_COLUMNS:
             raise _Unusable(f"has more than {MAX_COLUMNS} columns", "delete the columns that are not needed")
@@ -327,10 +344,8 @@ def _cell(value: Any, path: Sequence[str]) -> Any:
     """A value as it stands in a cell; `_read` is the way back."""
     if isinstance(value, list) and _is_list(path):
         parts = [str(one) for one in value]
-        plain = all(
-            part and part == part.strip() and not set(part) & set(",[") and part.isprintable() for part in parts
-        )
-        return ", ".join(parts) if plain else json.dumps(parts)
+        plain = all(part == part.strip() and part.isprintable() and not {",", "["} & set(part) for part in parts)
+        return ", ".join(parts) if plain and all(parts) and parts else json.dumps(parts)
     if isinstance(value, str):
         plain = value.isprintable() and value == value.strip() and value[:1] not in ("", *_opens_json(path))
         # To Excel `_x0041_` is the letter A.

@@ -1,20 +1,20 @@
--- What a token may do in the API ('read', 'write', or what its channels imply), which user of the VMS its bearer is,
--- and when it ends by itself.
-ALTER TABLE token ADD COLUMN api TEXT;
-ALTER TABLE token ADD COLUMN user_id INTEGER;
-ALTER TABLE token ADD COLUMN expires_at REAL;
-
--- Who had the bridge do what. `asked` is the request's body as JSON; without a status it was under way at the end.
-CREATE TABLE audit (
-    number INTEGER PRIMARY KEY AUTOINCREMENT,
-    at REAL NOT NULL,
-    token TEXT NOT NULL,
-    user_id INTEGER,
-    token_id TEXT,
-    socket_id TEXT,
-    method TEXT NOT NULL,
-    path TEXT NOT NULL,
-    asked TEXT NOT NULL,
-    status INTEGER,
-    detail TEXT NOT NULL
+-- Templates that were imported, as they stand in a file: with references, without secrets. `document` is YAML.
+CREATE TABLE template (
+    id INTEGER PRIMARY KEY,
+    document TEXT NOT NULL,
+    imported_at REAL NOT NULL,
+    imported_by INTEGER
 );
+
+-- Files for people, each behind a URL with a token in it; only the token's digest is kept, and is the file's name in
+-- the directory `files`. `job` is what made it.
+CREATE TABLE file (
+    digest TEXT PRIMARY KEY,
+    name TEXT NOT NULL,
+    content_type TEXT NOT NULL,
+    size INTEGER NOT NULL,
+    created_at REAL NOT NULL,
+    expires_at REAL NOT NULL,
+    job INTEGER
+) WITHOUT ROWID;
+CREATE INDEX file_by_expiry ON file (expires_at);
