@@ -203,6 +203,9 @@ class Service:
             clock=self.clock,
             runners=lambda: self.supervisor.runners,
             pumps=lambda: delivery.pumps,
+            configurator=self.configurator,
+            library=self.library,
+            shelf=self.shelf,
         )
         try:
             await self.store.leave_all_but([sink.name for sink in sinks])

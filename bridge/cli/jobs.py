@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bridge.cli.client import Token, Url, connected, part
+from bridge.cli.client import Token, Url, connected
 from bridge.cli.common import DEFAULT_CONFIG, Config, Exit, Json, cell, print_json
 
 if TYPE_CHECKING:
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(help="List, follow, confirm and cancel long work.", no_args_is_help=True)
 
-Job = Annotated[str, typer.Argument(help="The job's id.")]
+Job = Annotated[int, typer.Argument(min=1, help="The job's number.")]
 
 
 @app.command(name="list")
@@ -44,7 +44,7 @@ def show(
 ) -> None:
     """Show a job and what came of it on each device."""
     with connected(config, url, token, as_json=as_json) as client:
-        found = client.get(f"/jobs/{part(job)}")
+        found = client.get(f"/jobs/{job}")
     if as_json:
         print_json(found)
         return
@@ -53,7 +53,7 @@ def show(
     from bridge.cli.plans import items_table, jobs_table
 
     console = Console()
-    console.print(jobs_table([found]))
+    console.print(jobs_table([found["job"]]))
     console.print(items_table(found["items"]))
 
 
@@ -83,16 +83,16 @@ def cancel(
     _act(job, "cancel", config, url, token, as_json)
 
 
-def _act(job: str, action: str, config: Config, url: Url, token: Token, as_json: bool) -> None:
+def _act(job: int, action: str, config: Config, url: Url, token: Token, as_json: bool) -> None:
     with connected(config, url, token, as_json=as_json) as client:
-        found = client.post(f"/jobs/{part(job)}/{action}").json
+        found = client.post(f"/jobs/{job}/{action}").json
     if as_json:
         print_json(found)
     else:
         typer.echo(f"{found['kind']} {found['id']}: {found['state']}")
 
 
-def follow(client: Client, job: str, as_json: bool) -> Exit:
+def follow(client: Client, job: int, as_json: bool) -> Exit:
     """Watch a job with a bar, say what came of it; the exit code for that."""
     from rich.console import Console
 
@@ -104,18 +104,16 @@ def follow(client: Client, job: str, as_json: bool) -> Exit:
     except KeyboardInterrupt:
         typer.echo(f"The work goes on: device-bridge jobs watch {job}", err=True)
         return Exit.FAILED
+    head = told["job"]
     if as_json:
         print_json(told)
     else:
-        bad = [item for item in told["items"] if item["state"] not in ("ok", "same")]
+        bad = [item for item in told["items"] if item["state"] not in ("ok", "applied")]
         out = Console()
         if bad:
             out.print(items_table(bad))
-        out.print(cell(f"{told['kind']} {told['id']}: {told['state']}: {told['reason'] or _counted(told)}"))
-        if told["confirm_by"] is not None and told["ended_at"] is None:
-            out.print(f"It is taken back unless this comes in time: device-bridge jobs confirm {told['id']}")
-    return Exit.OK if told["failed"] == 0 and told["state"] in ("done", "confirming") else Exit.FAILED
-
-
-def _counted(told: dict[str, int]) -> str:
-    return f"{told['done']} done, {told['failed']} failed, of {told['total']}"
+        counts = ", ".join(f"{head[name]} {name}" for name in ("done", "failed", "skipped") if head[name])
+        out.print(cell(f"{head['kind']} {head['id']}: {head['state']}: {counts} of {head['total']}"))
+        if head["confirm_by"] is not None:
+            out.print(f"It is taken back unless this comes in time: device-bridge jobs confirm {head['id']}")
+    return Exit.OK if head["failed"] == 0 and head["state"] in ("done", "confirming") else Exit.FAILED

@@ -12,11 +12,13 @@ if TYPE_CHECKING:
 
     from bridge.cli.client import Client
 
-WAIT = 2  # seconds that the bridge holds an answer back while nothing happens
+WAIT = 20  # seconds that the bridge holds an answer back while nothing happens
+SHOWN = 3  # cameras that are named while they are worked on
 
 _STYLES = {
     "ok": "green", "done": "green", "same": "green", "changes": "yellow", "waiting": "bright_black",
-    "running": "cyan", "confirming": "yellow", "reverted": "yellow", "skipped": "bright_black", "cancelled": "yellow",
+    "running": "cyan", "applied": "green", "confirming": "yellow", "reverted": "yellow", "skipped": "bright_black",
+    "cancelled": "yellow",
 }  # fmt: skip
 
 
@@ -77,12 +79,12 @@ def jobs_table(jobs: Iterable[Mapping[str, Any]]) -> RenderableType:
 
     from rich.table import Table
 
-    table = Table("Job", "Kind", "State", "Done", "Failed", "Of", "Began", "User", "")
+    table = Table("Job", "Kind", "State", "Done", "Failed", "Skipped", "Of", "Began", "User", "")
     for job in jobs:
         began = time.strftime("%d.%m. %H:%M:%S", time.localtime(job["created_at"]))
         user = str(job["initiator"]["user_id"] or "")
-        counts = (str(job["done"]), str(job["failed"]), str(job["total"]))
-        table.add_row(job["id"], job["kind"], styled(job["state"]), *counts, began, user, cell(job["reason"] or ""))
+        counts = (str(job[name]) for name in ("done", "failed", "skipped", "total"))
+        table.add_row(str(job["id"]), job["kind"], styled(job["state"]), *counts, began, user, cell(job["reason"]))
     return table
 
 
@@ -96,27 +98,29 @@ def items_table(items: Iterable[Mapping[str, Any]]) -> RenderableType:
     return table
 
 
-def watch(client: Client, job: str, console: Console, *, quiet: bool = False) -> dict[str, Any]:
-    """Follow a job to its end, or until it waits for a confirmation, with a bar; returns it."""
+def watch(client: Client, job: int, console: Console, *, quiet: bool = False) -> dict[str, Any]:
+    """Follow a job to its end, or until it waits for a confirmation, with a bar; returns it with its items."""
+    from rich.markup import escape
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-
-    from bridge.cli.client import part
 
     columns = (
         TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[failed]}"),
         TimeElapsedColumn(), TextColumn("{task.fields[now]}"),
     )  # fmt: skip
     with Progress(*columns, console=console, disable=quiet) as progress:
-        task = progress.add_task(job, total=None, failed="", now="")
+        task = progress.add_task(f"job {job}", total=None, failed="", now="")
         version = None
         while True:
-            told: dict[str, Any] = client.get(f"/jobs/{part(job)}", wait=WAIT, after=version)
-            version = told["version"]
-            failed = f"[red]{told['failed']} failed" if told["failed"] else ""
-            now = cell(", ".join(told["working_on"][:3])).plain.replace("[", r"\[")
+            told: dict[str, Any] = client.get(f"/jobs/{job}", wait=WAIT, after=version)
+            head, version = told["job"], told["version"]
+            now = [place(item) for item in told["items"] if item["state"] == "running"]
             progress.update(
-                task, description=f"{told['kind']} {styled(told['state'])}", total=told["total"],
-                completed=told["done"] + told["failed"], failed=failed, now=now,
-            )  # fmt: skip
-            if told["ended_at"] is not None or told["confirm_by"] is not None:
+                task,
+                description=f"{head['kind']} {styled(head['state'])}",
+                total=head["total"],
+                completed=head["done"] + head["failed"] + head["skipped"],
+                failed=f"[red]{head['failed']} failed" if head["failed"] else "",
+                now=escape(cell(", ".join(now[:SHOWN]) + (" …" if len(now) > SHOWN else "")).plain),
+            )
+            if head["ended_at"] is not None or head["confirm_by"] is not None:
                 return told

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn
 
 import typer
 
@@ -25,7 +25,6 @@ Group = Annotated[str | None, typer.Option(help="The devices of this group.")]
 Manufacturer = Annotated[str | None, typer.Option(help="Devices made by; a glob, upper or lower case.")]
 Model = Annotated[str | None, typer.Option(help="Devices of this model; a glob: 'DS-2CD2*'.")]
 Service = Annotated[str | None, typer.Option(help="Devices with this service.")]
-Driver = Annotated[str | None, typer.Option(help="Devices with this driver.")]
 All = Annotated[bool, typer.Option("--all", help="All devices.")]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask before several devices are written to.")]
 
@@ -78,7 +77,6 @@ def plan(
     manufacturer: Manufacturer = None,
     model: Model = None,
     service: Service = None,
-    driver: Driver = None,
     all_: All = False,
     config: Config = DEFAULT_CONFIG,
     url: Url = None,
@@ -89,7 +87,7 @@ def plan(
 
     Exit codes: 0 nothing to change, 5 something would change, 1 something cannot be as wanted.
     """
-    wanted = _wanted(templates, _targets(device, site, group, manufacturer, model, service, driver, all_), as_json)
+    wanted = _wanted(templates, _targets(device, site, group, manufacturer, model, service, all_), as_json)
     with connected(config, url, token, as_json=as_json) as client:
         made = _plan(client, wanted, as_json)
     _show_plan(made, as_json)
@@ -105,7 +103,6 @@ def apply(
     manufacturer: Manufacturer = None,
     model: Model = None,
     service: Service = None,
-    driver: Driver = None,
     all_: All = False,
     plan_id: Annotated[str | None, typer.Option("--plan", help="A plan that was shown before, instead.")] = None,
     yes: Yes = False,
@@ -124,21 +121,23 @@ def apply(
     One device goes first, then a tenth of them, then the rest; the first unexpected result stops it. Ctrl-C ends the
     watching, not the work: `jobs watch` goes on with it, `jobs cancel` ends it.
     """
-    targets = _targets(device, site, group, manufacturer, model, service, driver, all_)
+    targets = _targets(device, site, group, manufacturer, model, service, all_)
     with connected(config, url, token, user, as_json=as_json) as client:
         if plan_id is not None:
-            if targets or templates:
+            if targets or templates or dry_run:
                 fail("--plan has its devices and templates already", Exit.USAGE, as_json=as_json)
-            made = client.get(f"/plans/{part(plan_id)}")
+            count, chosen = len(client.get(f"/plans/{part(plan_id)}")["items"]), plan_id
         else:
             made = _plan(client, _wanted(templates, targets, as_json), as_json)
-        if dry_run or not as_json:
-            _show_plan(made, as_json)
-        if dry_run:
-            raise typer.Exit(_verdict(made["items"]))
-        writes = sum(item["state"] == "changes" for item in made["items"])
-        _ask(f"Write to {writes} devices?", writes, yes, as_json)
-        body: dict[str, Any] = {"plan": made["id"]}
+            if dry_run or not as_json:
+                _show_plan(made, as_json)
+            if dry_run:
+                raise typer.Exit(_verdict(made["items"]))
+            if made["id"] is None:
+                _nothing_to_do(made["items"], as_json)
+            count, chosen = sum(item["state"] == "changes" for item in made["items"]), made["id"]
+        _ask(f"Write to {count} cameras?", count, yes, as_json)
+        body: dict[str, Any] = {"plan": chosen}
         if confirm is not None:
             body["confirm"] = confirm
         job = client.post("/applies", body).json
@@ -147,8 +146,14 @@ def apply(
 
 @app.command()
 def rollback(
-    job: Annotated[str, typer.Argument(help="The job whose changes are taken back.")],
+    job: Annotated[int | None, typer.Argument(min=1, help="The job whose changes are taken back.")] = None,
     device: Devices = None,
+    site: Site = None,
+    group: Group = None,
+    manufacturer: Manufacturer = None,
+    model: Model = None,
+    service: Service = None,
+    all_: All = False,
     yes: Yes = False,
     user: User = None,
     config: Config = DEFAULT_CONFIG,
@@ -156,14 +161,22 @@ def rollback(
     token: Token = None,
     as_json: Json = False,
 ) -> None:
-    """Take back what a job has written: each device as it was before. New passwords stay: nobody knows the old."""
+    """Take back what a job has written, or the last that was written to these devices.
+
+    New passwords stay: nobody knows the old ones.
+    """
+    targets = _targets(device, site, group, manufacturer, model, service, all_)
+    if (job is None) == (not targets):
+        fail("say which job, or for which devices: --device ID, --all ...", Exit.USAGE, as_json=as_json)
     with connected(config, url, token, user, as_json=as_json) as client:
-        told = client.get(f"/jobs/{part(job)}")
-        written = [one for one in told["items"] if one["state"] == "ok" and (not device or one["device"] in device)]
-        _ask(f"Take back the changes on {len(written)} devices?", len(written), yes, as_json)
-        body = {"devices": device} if device else {}
-        made = client.post(f"/jobs/{part(job)}/rollback", body).json
-        _follow(client, made["id"], as_json)
+        if job is not None:
+            written = client.get(f"/jobs/{job}")["items"]
+            count = sum(one["state"] == "ok" and bool(one["changes"]) for one in written)
+        else:
+            count = 1 if list(targets) == ["devices"] and len(targets["devices"]) == 1 else 2
+        _ask("Put several cameras back to how they were?", count, yes, as_json)
+        body = {"job": job} if job is not None else {"targets": targets}
+        _follow(client, client.post("/rollbacks", body).json["id"], as_json)
 
 
 @app.command()
@@ -175,7 +188,6 @@ def drift(
     manufacturer: Manufacturer = None,
     model: Model = None,
     service: Service = None,
-    driver: Driver = None,
     all_: All = False,
     config: Config = DEFAULT_CONFIG,
     url: Url = None,
@@ -186,11 +198,11 @@ def drift(
 
     Exit codes: 0 none differs, 5 some differ, 1 some cannot be asked.
     """
-    targets = _targets(device, site, group, manufacturer, model, service, driver, all_) or {"all": True}
+    targets = _targets(device, site, group, manufacturer, model, service, all_) or {"all": True}
     with connected(config, url, token, as_json=as_json) as client:
         found = client.post("/drift", {"targets": targets, "templates": templates or []}).json
     items = found["items"]
-    differ = sum(item["state"] == "changes" or bool(item["refusals"]) for item in items)
+    differ = sum(item["state"] in ("changes", "refused") for item in items)
     failed = sum(item["state"] == "failed" for item in items)
     if as_json:
         print_json({"ok": not (differ or failed), "differ": differ, "failed": failed, **found})
@@ -272,11 +284,11 @@ def remove(
 
 def _targets(
     device: list[str] | None, site: str | None, group: str | None, manufacturer: str | None, model: str | None,
-    service: str | None, driver: str | None, all_: bool,
+    service: str | None, all_: bool,
 ) -> dict[str, Any]:  # fmt: skip
     said = {
         "devices": device, "site": site, "group": group, "manufacturer": manufacturer, "model": model,
-        "service": service, "driver": driver, "all": all_,
+        "service": service, "all": all_,
     }  # fmt: skip
     return {name: value for name, value in said.items() if value}
 
@@ -304,7 +316,16 @@ def _show_plan(made: dict[str, Any], as_json: bool) -> None:
 
     console = Console()
     show_plan(console, made["items"])
-    console.print(f"plan {made['id']}", style="bright_black")
+    if made["id"] is not None:
+        console.print(f"plan {made['id']}", style="bright_black", highlight=False)
+
+
+def _nothing_to_do(items: list[dict[str, Any]], as_json: bool) -> NoReturn:
+    """All is as wanted already, or can only be refused."""
+    verdict = _verdict(items)
+    if as_json:
+        print_json({"ok": verdict == Exit.OK, "items": items})
+    raise typer.Exit(verdict)
 
 
 def _verdict(items: list[dict[str, Any]]) -> Exit:
@@ -317,12 +338,12 @@ def _ask(question: str, devices: int, yes: bool, as_json: bool) -> None:
     if yes or devices <= 1:
         return
     if as_json or not sys.stdin.isatty():
-        fail(f"{question} Say --yes", Exit.USAGE, as_json=as_json)
+        fail(f"{question} Say --yes, and it is done", Exit.USAGE, as_json=as_json)
     if not typer.confirm(question):
         fail("nothing was written")
 
 
-def _follow(client: Client, job: str, as_json: bool) -> None:
+def _follow(client: Client, job: int, as_json: bool) -> None:
     from bridge.cli.jobs import follow
 
     raise typer.Exit(follow(client, job, as_json))

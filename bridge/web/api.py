@@ -9,14 +9,16 @@ from aiohttp import web
 
 from bridge.clock import Clock
 from bridge.delivery.sink import Pump
+from bridge.files import Shelf
 from bridge.journal import Journal
 from bridge.metrics import Metrics
 from bridge.runner import Runner
+from bridge.settings.engine import Configurator
+from bridge.settings.library import Library
 from bridge.store.store import Store
 from bridge.web.audit import Audit
 from bridge.web.commands import Commands
 from bridge.web.devices import Devices
-from bridge.web.ports import Hands
 from bridge.web.records import Records
 from bridge.web.routes import Route
 from bridge.web.serving import Serving
@@ -44,13 +46,20 @@ class Api:
         clock: Clock,
         runners: Callable[[], Mapping[str, Runner]],
         pumps: Callable[[], Mapping[str, Pump]],
-        hands: Hands | None = None,
+        configurator: Configurator,
+        library: Library,
+        shelf: Shelf,
     ) -> None:
         audit = Audit(store, clock)
         devices = Devices(runners)
-        parts: list[Part] = [devices, Records(store, journal, audit, pumps)]
-        if hands is not None:
-            parts += [Commands(hands, devices), Templates(hands.book, devices), Works(hands.work, runners)]
+        commands = Commands(devices, shelf)
+        parts: list[Part] = [
+            devices,
+            commands,
+            Templates(library, shelf, store, devices, commands),
+            Works(configurator),
+            Records(store, journal, audit, pumps),
+        ]
         self._serving = Serving([route for part in parts for route in part.routes()], tokens, audit, clock, metrics)
 
     def routes(self) -> list[web.RouteDef]:

@@ -6,14 +6,15 @@ bridge ended.
 
 from __future__ import annotations
 
+import hashlib
 import sqlite3
 from dataclasses import dataclass
 
 from pydantic import BaseModel
 
 from bridge.clock import Clock
+from bridge.jobs.records import Initiator
 from bridge.store.store import Store
-from bridge.web.ports import Initiator
 
 MOST = 100_000  # entries kept
 LONGEST = 2000  # characters of what was asked, and of what was answered
@@ -39,38 +40,64 @@ class AuditEntry:
     detail: str
 
 
+@dataclass(frozen=True, slots=True)
+class Earlier:
+    """What was asked before with the same key, and answered; without a status it is under way, or was when the bridge
+    ended. `same` is whether the same was asked."""
+
+    number: int
+    same: bool
+    status: int | None
+    answer: str
+
+
 class Audit:
     def __init__(self, store: Store, clock: Clock) -> None:
         self._store = store
         self._clock = clock
 
-    async def begin(self, by: Initiator, method: str, path: str, body: object) -> int:
-        """The number of the entry. Raises StoreError: what cannot be written down is not done."""
+    async def begin(
+        self, by: Initiator, token: str, method: str, path: str, body: object, key: str | None
+    ) -> int | Earlier:
+        """The number of the new entry, or what was asked before with this key. Raises StoreError: what cannot be
+        written down is not done."""
         asked = body.model_dump_json(exclude_none=True) if isinstance(body, BaseModel) else ""
+        words = "\0".join((method, path, asked))
+        request = hashlib.sha256(words.encode(errors="surrogatepass")).hexdigest()
         values = (
-            self._clock.now().wall, by.name, by.user_id, by.token_id, by.socket_id, method, path[:LONGEST],
-            asked[:LONGEST],
+            self._clock.now().wall, token, by.user_id, by.token_id, by.socket_id, method, path[:LONGEST],
+            asked[:LONGEST], key, request,
         )  # fmt: skip
 
-        def work(connection: sqlite3.Connection) -> int:
-            cursor = connection.execute("INSERT INTO audit VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?, NULL, '')", values)
+        def work(connection: sqlite3.Connection) -> int | Earlier:
+            if key is not None:
+                row = connection.execute(
+                    "SELECT number, request = ?, status, coalesce(answer, '') FROM audit WHERE key = ?", (request, key)
+                ).fetchone()
+                if row is not None:
+                    number, same, status, answer = row
+                    return Earlier(number, bool(same), status, answer)
+            cursor = connection.execute(
+                "INSERT INTO audit (at, token, user_id, token_id, socket_id, method, path, asked, key, request) "
+                "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                values,
+            )
             number = int(cursor.lastrowid or 0)
             connection.execute("DELETE FROM audit WHERE number <= ?", (number - MOST,))
             return number
 
         return await self._store.call(work)
 
-    async def end(self, number: int, status: int, detail: str) -> None:
-        """Raises StoreError."""
-        await self._store.call(
-            lambda connection: (
-                connection.execute(
-                    "UPDATE audit SET status = ?, detail = ? WHERE number = ?", (status, detail[:LONGEST], number)
-                )
-                and None
-            ),
-            durable=False,
-        )
+    async def end(self, number: int, status: int, detail: str, answer: str) -> None:
+        """`answer` is what whoever asks again with the same key is told. Raises StoreError."""
+
+        def work(connection: sqlite3.Connection) -> None:
+            connection.execute(
+                "UPDATE audit SET status = ?, detail = ?, answer = iif(key IS NULL, NULL, ?) WHERE number = ?",
+                (status, detail[:LONGEST], answer, number),
+            )
+
+        await self._store.call(work)
 
     async def after(self, number: int, limit: int) -> list[AuditEntry]:
         """Entries with a higher number, oldest first."""

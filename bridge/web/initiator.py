@@ -7,8 +7,8 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
+from bridge.jobs.records import Initiator
 from bridge.pushes.catalogue import TokenId
-from bridge.web.ports import Initiator
 from bridge.web.routes import HEADERS, Input, Refused, Wrong
 from bridge.web.tokens import Token
 
@@ -40,7 +40,7 @@ def initiator(token: Token, query: Any, body: Any, headers: Mapping[str, str]) -
     if token.user_id is not None and user_id not in (None, token.user_id):
         where = Wrong("is not the user that the token stands for", **_PLACES["body" if said else "query"])
         raise Refused(403, f"the token {token.name} stands for one user and cannot name another", [where])
-    return Initiator(token.name, user_id or token.user_id, said.token_id if said else None, socket_id)
+    return Initiator(user_id or token.user_id, said.token_id if said else None, socket_id)
 
 
 _PLACES: dict[str, dict[str, str]] = {

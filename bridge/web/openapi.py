@@ -101,8 +101,9 @@ def _parameters(route: Route) -> list[dict[str, Any]]:
         found.append(
             {"name": name, "in": "query", "required": needed, "description": text, "schema": _inline(schema, defs)}
         )
-    for name in route.headers:
-        pattern, needed, meaning = HEADERS[name]
+    for name in (*route.headers, *route.needs):
+        pattern, meaning = HEADERS[name]
+        needed = name in route.needs
         schema = {"type": "string", "pattern": pattern}
         found.append({"name": name, "in": "header", "required": needed, "description": meaning, "schema": schema})
     return found

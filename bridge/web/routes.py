@@ -16,7 +16,7 @@ from typing import Annotated, Any, Literal, get_origin
 from aiohttp import web
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
-from bridge.web.ports import Initiator
+from bridge.jobs.records import Initiator
 from bridge.web.tokens import Scope, Token
 
 PREFIX = "/api/v1"
@@ -114,7 +114,8 @@ class Route:
     body: type[BaseModel] | None = None
     files: tuple[str, ...] = ()  # the content types of a body that is a file
     media: tuple[str, ...] = ()  # the content types of an answer that is a file
-    headers: tuple[str, ...] = ()  # keys of HEADERS
+    headers: tuple[str, ...] = ()  # keys of HEADERS that may be there
+    needs: tuple[str, ...] = ()  # those that must
     status: int = 200
     errors: Mapping[int, str] = field(default_factory=dict)  # what its handler refuses, and when
     seconds: float = SECONDS
@@ -126,15 +127,14 @@ PARAMETERS: dict[str, tuple[Any, str]] = {
     "device": (Annotated[str, Field(min_length=1, max_length=200)], "id of a device of the inventory"),
     "template": (Annotated[int, Field(ge=1, le=2**53)], "the template's number"),
     "plan": (Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,64}$")], "id of a saved plan"),
-    "job": (Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,64}$")], "id of a job"),
+    "job": (Annotated[int, Field(ge=1, lt=2**63)], "id of a job"),
 }
 
-# Headers that routes may read: pattern, whether it is needed, meaning.
-HEADERS: dict[str, tuple[str, bool, str]] = {
-    "X-Socket-ID": (r"^[0-9]{1,20}\.[0-9]{1,20}$", False, "the websocket connection of whoever asks, as Echo sends it"),
+# Headers that routes may read: pattern and meaning.
+HEADERS: dict[str, tuple[str, str]] = {
+    "X-Socket-ID": (r"^[0-9]{1,20}\.[0-9]{1,20}$", "the websocket connection of whoever asks, as Echo sends it"),
     "Idempotency-Key": (
         r"^[\x21-\x7e]{1,200}$",
-        True,
         "any text of the caller's that is new for each command: the same key again gets the same answer, and nothing "
         "is done twice",
     ),
@@ -160,11 +160,11 @@ def read_path(route: Route, given: Mapping[str, str]) -> dict[str, Any]:
 
 def read_headers(route: Route, given: Mapping[str, str]) -> tuple[dict[str, str], list[Wrong]]:
     found, wrong = {}, []
-    for name in route.headers:
-        pattern, needed, meaning = HEADERS[name]
+    for name in (*route.headers, *route.needs):
+        pattern, meaning = HEADERS[name]
         text = given.get(name)
         if text is None:
-            if needed:
+            if name in route.needs:
                 wrong.append(Wrong(f"this header is needed: {meaning}", parameter=name))
             continue
         try:
@@ -210,8 +210,8 @@ def read_body(route: Route, request: web.Request, data: bytes) -> tuple[Any, lis
             raise Refused(400, "no body belongs to this request")
         return None, []
     if not data and not body_needed(route):
-        return route.body(), []
-    if request.content_type != "application/json":
+        data = b"{}"
+    elif request.content_type != "application/json":
         raise Refused(415, "send application/json as the Content-Type")
     try:
         return route.body.model_validate_json(data), []

@@ -13,17 +13,19 @@ from aiohttp import web
 
 from bridge.clock import Clock
 from bridge.errors import AuthFailed, DeviceError, Locked, Rejected, Throttled, Unreachable, Unsupported
+from bridge.files import ShelfFull
 from bridge.metrics import Metrics
+from bridge.settings import engine
 from bridge.store.writer import StoreError
-from bridge.web.audit import Audit
+from bridge.web.audit import Audit, Earlier
 from bridge.web.broadcasting import Failures
 from bridge.web.buckets import Buckets
 from bridge.web.initiator import initiator
 from bridge.web.openapi import document
-from bridge.web.ports import Conflict
 from bridge.web.routes import (
     BODY_LIMIT,
     PREFIX,
+    PROBLEM,
     Call,
     Refused,
     Reply,
@@ -70,6 +72,7 @@ class Serving:
         self._failures = Failures(clock)
         self._rates = Buckets(BURST, PER_SECOND, TOKENS)
         self._in_flight: Counter[str] = Counter()
+        self._under_way: set[int] = set()  # entries of the audit
         self._document = document(self._routes)
 
     def routes(self) -> list[web.RouteDef]:
@@ -107,8 +110,10 @@ class Serving:
             return await answer
         except Refused as refused:
             return refused.response()
-        except Conflict as conflict:
-            return Refused(conflict.status, conflict.detail).response()
+        except engine.Refused as refused:
+            return Refused(409, str(refused)).response()
+        except ShelfFull as full:
+            return Refused(507, str(full)).response()
         except DeviceError as error:
             return _device_trouble(error).response()
         except StoreError as error:
@@ -135,12 +140,34 @@ class Serving:
                 del self._in_flight[token.digest]
 
     async def _audited(self, route: Route, call: Call) -> web.StreamResponse:
-        number = await self._audit.begin(call.by, route.method, call.request.path_qs, call.body)
-        response = await self._refusals(route, self._handled(route, call))
-        body = response.body if isinstance(response, web.Response) and response.status >= 400 else b""
-        detail = json.loads(body)["detail"] if isinstance(body, bytes) and body else ""
-        await self._audit.end(number, response.status, detail)
+        """Written down before it is done; what is asked again with the same key is answered again, and not done."""
+        said = call.headers.get("Idempotency-Key")
+        key = f"{call.token.digest}:{said}" if said is not None else None
+        path = call.request.path_qs
+        begun = await self._audit.begin(call.by, call.token.name, route.method, path, call.body, key)
+        if isinstance(begun, Earlier):
+            return self._again(begun)
+        self._under_way.add(begun)
+        try:
+            response = await self._refusals(route, self._handled(route, call))
+            body = response.body if isinstance(response, web.Response) else b""
+            answer = body.decode() if isinstance(body, bytes) else ""
+            detail = json.loads(answer)["detail"] if response.status >= 400 else ""
+            await self._audit.end(begun, response.status, detail, answer)
+        finally:
+            self._under_way.discard(begun)
         return response
+
+    def _again(self, earlier: Earlier) -> web.Response:
+        if not earlier.same:
+            raise Refused(422, "this Idempotency-Key was used for something else: take a new one for each command")
+        if earlier.status is None and earlier.number in self._under_way:
+            raise Refused(409, "this is under way: ask again for its outcome", headers={"Retry-After": "1"})
+        if earlier.status is None:
+            raise Refused(409, "the bridge ended in the middle of this: whether it was done is not known")
+        kind = PROBLEM if earlier.status >= 400 else "application/json"
+        headers = {"Idempotent-Replayed": "true"}
+        return web.Response(body=earlier.answer.encode(), status=earlier.status, content_type=kind, headers=headers)
 
     async def _handled(self, route: Route, call: Call) -> web.StreamResponse:
         try:

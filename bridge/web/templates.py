@@ -9,12 +9,14 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, model_validator
 
 from bridge.config.types import invalid
-from bridge.settings.exchange import InvalidImport, document
+from bridge.files import Shelf
+from bridge.settings.exchange import InvalidImport, document, of_device
+from bridge.settings.library import Library, export
 from bridge.settings.templates import Template
-from bridge.web.commands import TROUBLES
+from bridge.store.store import Store
+from bridge.web.commands import TROUBLES, Commands
 from bridge.web.devices import Devices
 from bridge.web.initiator import Doing, UserId
-from bridge.web.ports import Book, FileView, Listed, Target
 from bridge.web.routes import FILE_LIMIT, Call, Input, Refused, Reply, Route, Wrong
 from bridge.web.targets import Word
 from bridge.web.work import TemplateId
@@ -84,10 +86,20 @@ class ImportedView:
     imported: tuple[int, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class FileView:
+    """A file that can be fetched at `url`, without a token, for a while."""
+
+    url: str
+
+
 class Templates:
-    def __init__(self, book: Book, devices: Devices) -> None:
-        self._book = book
+    def __init__(self, library: Library, shelf: Shelf, store: Store, devices: Devices, commands: Commands) -> None:
+        self._library = library
+        self._shelf = shelf
+        self._store = store
         self._devices = devices
+        self._commands = commands
 
     def routes(self) -> list[Route]:
         socket = ("X-Socket-ID",)
@@ -98,67 +110,69 @@ class Templates:
                   ImportedView, scope="write", query=ImportQuery, files=TYPES, limit=FILE_LIMIT, headers=socket,
                   seconds=60.0),
             Route("DELETE", "/templates/{template}", "Remove one that was imported", self.remove, scope="write",
-                  status=204, headers=socket, errors={409: "it is not an imported one"}),
+                  status=204, headers=socket, errors={409: "it is one of the inventory's"}),
             Route("POST", "/exports", "Templates, or a device's settings, as a file", self.export, FileView,
-                  scope="write", body=ExportRequest, status=201, headers=socket, seconds=90.0,
-                  errors={**TROUBLES, 404: "no such template or device", 409: "it cannot be exported"}),
+                  scope="write", body=ExportRequest, status=201, headers=(*socket, "Idempotency-Key"), seconds=90.0,
+                  errors={**TROUBLES, 404: "no such template or device", 507: "there is no room for the file"}),
         ]  # fmt: skip
 
     async def templates(self, call: Call) -> TemplatesView:
-        return TemplatesView(tuple(_view(one) for _, one in sorted(self._book.all().items())))
+        return TemplatesView(tuple(self._view(one) for _, one in sorted(self._library.current().items())))
 
     async def template(self, call: Call) -> TemplateView:
-        return _view(self._listed(call.path["template"]))
+        return self._view(self._one(call.path["template"]))
 
     async def take(self, call: Call) -> ImportedView:
         asked: ImportQuery = call.query
+        before = self._library.imported()
         try:
-            return ImportedView(await self._book.take(call.body, asked.name, call.by))
+            await self._library.import_file(call.body, asked.name, call.by.user_id)
         except InvalidImport as error:
-            wrong = [
-                Wrong(
-                    f"{one.path}: {one.what}; {one.mend}" if one.mend else f"{one.path}: {one.what}",
-                    place=f"line {one.line}, column {one.column}" if one.line else one.file,
-                )
-                for one in error.problems[:MOST_ERRORS]
-            ]
+            told = [str(one).partition(": ") for one in error.problems[:MOST_ERRORS]]
+            wrong = [Wrong(detail, place=place) for place, _, detail in told]
             raise Refused(422, f"nothing of it was taken: {len(error.problems)} errors", wrong) from None
+        after = self._library.imported()
+        return ImportedView(tuple(sorted(number for number, one in after.items() if before.get(number) is not one)))
 
     async def remove(self, call: Call) -> None:
-        await self._book.remove(self._listed(call.path["template"]).template.id)
+        number = self._one(call.path["template"]).id
+        if not await self._library.remove(number):
+            raise Refused(409, f"template {number} is one of the inventory's: remove it there")
 
     async def export(self, call: Call) -> Reply:
         asked: ExportRequest = call.body
         if asked.device is not None:
             runner = self._devices.runner(asked.device)
-            target = Target(asked.device, self._devices.channel(runner, asked.channel))
-            name = asked.name or runner.device.name
-            made = await self._book.export_device(target, asked.id, name, asked.format, call.by)
+            channel = self._devices.channel(runner, asked.channel)
+            found = await self._commands.read(runner, channel)
+            assert runner.state.identity is not None, "its settings were read"
+            chosen = [of_device(asked.id, asked.name or runner.device.name, found, runner.state.identity)]
         else:
-            made = await self._book.export(
-                [self._listed(one).template.id for one in asked.templates], asked.format, call.by
-            )
-        return Reply(made, {"Location": made.url})
+            every = self._library.current()
+            chosen = [self._one(one) for one in asked.templates or sorted(every)]
+        try:
+            url = await export(self._shelf, self._store, chosen, asked.format, call.by.user_id)
+        except ValueError as error:
+            raise Refused(409, str(error)) from None
+        return Reply(FileView(url), {"Location": url})
 
-    def _listed(self, number: int) -> Listed:
-        listed = self._book.all().get(number)
-        if listed is None:
+    def _one(self, number: int) -> Template:
+        found = self._library.current().get(number)
+        if found is None:
             raise Refused(404, f"there is no template {number}")
-        return listed
+        return found
 
-
-def _view(listed: Listed) -> TemplateView:
-    template: Template = listed.template
-    said = document(template)
-    return TemplateView(
-        id=template.id,
-        name=template.name,
-        source=listed.source,
-        match=said.get("match", {}),
-        values=template.fit,
-        reboot=template.reboot,
-        needs_streams=template.needs_streams,
-        automatic=tuple(sorted(template.automatic)),
-        notify=template.notify,
-        settings=said["settings"],
-    )
+    def _view(self, template: Template) -> TemplateView:
+        said = document(template)
+        return TemplateView(
+            id=template.id,
+            name=template.name,
+            source="import" if self._library.imported().get(template.id) is template else "inventory",
+            match=said.get("match", {}),
+            values=template.fit,
+            reboot=template.reboot,
+            needs_streams=template.needs_streams,
+            automatic=tuple(sorted(template.automatic)),
+            notify=template.notify,
+            settings=said["settings"],
+        )

@@ -12,7 +12,7 @@ import pytest
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from bridge.store.store import database
-from bridge.web import serving, tokens
+from bridge.web import broadcasting, serving, tokens
 from tests.integration.api_rig import Bridge, bridge
 
 
@@ -47,7 +47,8 @@ async def test_the_document_is_valid_openapi_and_names_every_route(one: Bridge) 
 # -- who may ask -------------------------------------------------------------------------------------------------------
 
 
-async def test_every_route_wants_a_token_with_its_scope(one: Bridge) -> None:
+async def test_every_route_wants_a_token_with_its_scope(one: Bridge, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(broadcasting, "FAILURES", 10_000)
     document = (await one.ask("GET", "/openapi.json", token="")).json
     heard = await one.service.tokens.issue("admin", ["admin.admin"])
     deaf = await one.service.tokens.issue("wall", ["user.13"])
@@ -82,7 +83,9 @@ async def test_only_reading_is_a_get(one: Bridge) -> None:
     document = (await one.ask("GET", "/openapi.json", token="")).json
     for path, methods in document["paths"].items():
         for method, operation in methods.items():
-            assert ("--api read" in operation["description"]) <= (method == "get" or path.endswith("/plans")), path
+            assert ("--api read" in operation["description"]) <= (
+                method == "get" or path.endswith(("/plans", "/drift"))
+            ), path
 
 
 async def test_a_revoked_and_an_ended_token_open_nothing(one: Bridge, tmp_path: Path) -> None:

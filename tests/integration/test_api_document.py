@@ -11,9 +11,10 @@ from pathlib import Path
 import pytest
 
 from bridge.web import serving
-from tests.integration.scripted import scripted_site
+from tests.integration.api_rig import bridge
 
 EXAMPLES = int(os.environ.get("API_EXAMPLES", "15"))  # for each operation and phase
+TEMPLATE = {"id": 1, "name": "Time", "settings": {"ntp": {"servers": ["192.0.2.7"]}}}
 CHECKS = (
     "not_a_server_error",
     "status_code_conformance",
@@ -29,10 +30,11 @@ CHECKS = (
 
 async def test_schemathesis_finds_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(serving, "PER_SECOND", 10_000.0)
-    async with scripted_site(tmp_path) as site:
+    async with bridge(tmp_path, gate=True, config_templates=[TEMPLATE]) as one:
+        await one.up()
         child = await asyncio.create_subprocess_exec(
-            Path(sys.prefix) / "bin" / "schemathesis", "run", f"{site.one.url}/api/v1/openapi.json",
-            "--header", f"Authorization: Bearer {site.one.write}", "--checks", ",".join(CHECKS),
+            Path(sys.prefix) / "bin" / "schemathesis", "run", f"{one.url}/api/v1/openapi.json",
+            "--header", f"Authorization: Bearer {one.write}", "--checks", ",".join(CHECKS),
             "--phases", "coverage,fuzzing", "--max-examples", str(EXAMPLES), "--generation-deterministic",
             "--request-timeout", "70", "--warnings", "off", "--no-color",
             cwd=tmp_path, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,

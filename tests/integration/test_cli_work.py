@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
 from bridge.web.ports import Initiator
+
 from tests.integration.processes import BINARY
 from tests.integration.scripted import Site, scripted_site
 
