@@ -37,7 +37,7 @@ def command(
     body = {"action": action, "channel": channel, "arguments": arguments}
     key = {"Idempotency-Key": secrets.token_urlsafe(16)}
     with connected(config, url, token, user, as_json=as_json) as client:
-        told = client.post(f"/devices/{part(device)}/commands", body, key).json
+        told = client.do(f"/devices/{part(device)}/commands", body, key)
         picture = client.fetch(told["url"]) if told["url"] else b""
     if output is not None and picture:
         output.write_bytes(picture)

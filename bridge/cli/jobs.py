@@ -85,7 +85,7 @@ def cancel(
 
 def _act(job: int, action: str, config: Config, url: Url, token: Token, as_json: bool) -> None:
     with connected(config, url, token, as_json=as_json) as client:
-        found = client.post(f"/jobs/{job}/{action}").json
+        found = client.post(f"/jobs/{job}/{action}")
     if as_json:
         print_json(found)
     else:

@@ -140,7 +140,7 @@ def apply(
         body: dict[str, Any] = {"plan": chosen}
         if confirm is not None:
             body["confirm"] = confirm
-        job = client.post("/applies", body).json
+        job = client.do("/applies", body)
         _follow(client, job["id"], as_json)
 
 
@@ -176,7 +176,7 @@ def rollback(
             count = 1 if list(targets) == ["devices"] and len(targets["devices"]) == 1 else 2
         _ask("Put several cameras back to how they were?", count, yes, as_json)
         body = {"job": job} if job is not None else {"targets": targets}
-        _follow(client, client.post("/rollbacks", body).json["id"], as_json)
+        _follow(client, client.do("/rollbacks", body)["id"], as_json)
 
 
 @app.command()
@@ -200,7 +200,7 @@ def drift(
     """
     targets = _targets(device, site, group, manufacturer, model, service, all_) or {"all": True}
     with connected(config, url, token, as_json=as_json) as client:
-        found = client.post("/drift", {"targets": targets, "templates": templates or []}).json
+        found = client.post("/drift", {"targets": targets, "templates": templates or []})
     items = found["items"]
     differ = sum(item["state"] in ("changes", "refused") for item in items)
     failed = sum(item["state"] == "failed" for item in items)
@@ -240,7 +240,7 @@ def export(
     elif templates:
         body["templates"] = templates
     with connected(config, url, token, user, as_json=as_json) as client:
-        made = client.post("/exports", body).json
+        made = client.do("/exports", body)
         if output is not None:
             output.write_bytes(client.fetch(made["url"]))
     if as_json:
@@ -260,7 +260,7 @@ def import_(
 ) -> None:
     """Import templates from a file: all of them, or none and every error with its line or cell."""
     with connected(config, url, token, user, as_json=as_json) as client:
-        told = client.upload("/templates/import", file)
+        told = client.upload("/imports", file)
     if as_json:
         print_json({"ok": True, **told})
     else:
@@ -300,7 +300,7 @@ def _wanted(templates: list[int] | None, targets: dict[str, Any], as_json: bool)
 
 
 def _plan(client: Client, wanted: dict[str, Any], as_json: bool) -> dict[str, Any]:
-    made: dict[str, Any] = client.post("/plans", wanted).json
+    made: dict[str, Any] = client.post("/plans", wanted)
     if not made["items"]:
         fail("no template is for any of these devices", Exit.NOTHING_FOUND, as_json=as_json)
     return made

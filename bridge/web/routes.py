@@ -20,7 +20,7 @@ from bridge.jobs.records import Initiator
 from bridge.web.tokens import Scope, Token
 
 PREFIX = "/api/v1"
-BODY_LIMIT = 256 << 10
+BODY_LIMIT = 1 << 20
 FILE_LIMIT = 10 << 20
 SECONDS = 30.0  # that a request may take, unless its route says otherwise
 PROBLEM = "application/problem+json"

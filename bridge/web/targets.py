@@ -13,13 +13,14 @@ from bridge.settings.selection import Selection
 from bridge.web.routes import Input, Refused, Wrong
 
 Word = Annotated[str, Field(min_length=1, max_length=200)]
+Name = Annotated[str, Field(min_length=1, max_length=64)]
 MOST = 10_000
 
 
 class Targets(Input):
     """All that is said must hold; at least one thing is. Makes, models and services are globs, upper or lower case."""
 
-    devices: Annotated[tuple[Word, ...], Field(min_length=1, max_length=MOST)] | None = Field(
+    devices: Annotated[tuple[Name, ...], Field(min_length=1, max_length=MOST)] | None = Field(
         None, description="ids of devices"
     )
     site: Word | None = Field(None, description="id of a site")

@@ -106,7 +106,7 @@ class Templates:
         return [
             Route("GET", "/templates", "Configuration templates", self.templates, TemplatesView),
             Route("GET", "/templates/{template}", "One template", self.template, TemplateView),
-            Route("POST", "/templates/import", "Import a file: all of it, or none and every error", self.take,
+            Route("POST", "/imports", "Import a file: all of it, or none and every error", self.take,
                   ImportedView, scope="write", query=ImportQuery, files=TYPES, limit=FILE_LIMIT, headers=socket,
                   seconds=60.0),
             Route("DELETE", "/templates/{template}", "Remove one that was imported", self.remove, scope="write",

@@ -23,6 +23,7 @@ from bridge.model import Capability, Command, Identity, Kind, Reading, Result, R
 from bridge.service import Service
 from bridge.state.reachability import Reach
 from bridge.testing.site import SimulatedSite
+from tests.integration.processes import free_port
 from tests.support import until
 
 
@@ -87,7 +88,7 @@ class Bridge:
 
 def inventory(site: SimulatedSite, **more: Any) -> dict[str, Any]:
     return {
-        "bridge": {"data": "data", "http": {"listen": "127.0.0.1:0"}},
+        "bridge": {"data": "data", "http": {"listen": f"127.0.0.1:{free_port()}"}},
         "delivery": {"sinks": [{"name": "local", "type": "pusher_server", "key": "k", "secret": "not-a-secret"}]},
         "defaults": {
             "watch": {"poll": 1, "offline_failures": 2, "offline_after": 2},
@@ -122,7 +123,7 @@ class Gate(Driver[NoConfig]):
         self.done.append(command)
         if self.hold is not None:
             await self.hold.wait()
-        if command.arguments.get("output") == "99":
+        if str(command.arguments.get("output")) == "99":
             raise Rejected("it has no output 99")
         if command.arguments.get("output") == "bug":
             raise KeyError("a driver's bug")

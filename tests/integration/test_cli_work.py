@@ -1,40 +1,48 @@
-"""`templates`, `jobs`, `command` and `settings` as real processes against a bridge whose work is scripted: what they
-say, what they ask before, and their exit codes."""
+"""`templates`, `jobs`, `command` and `settings` as real processes on a whole bridge with simulated cameras: what they
+say, what they ask before, and their exit codes. Nobody gives them a token or an address."""
 
 from __future__ import annotations
 
 import asyncio
 import json
 import os
+import sqlite3
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from bridge.web.ports import Initiator
 
+from tests.integration.api_rig import Bridge, Gate, bridge
 from tests.integration.processes import BINARY
-from tests.integration.scripted import Site, scripted_site
+
+TEMPLATES = [
+    {"id": 12, "name": "Time", "settings": {"ntp": {"servers": ["192.0.2.7"]}}},
+    # What only the bridge itself has to know is not needed by who talks to it.
+    {"id": 13, "name": "Viewer", "settings": {"users": {"v": {"role": "user", "password": "env:TEMPLATE_VIEWER"}}}},
+    {"id": 14, "name": "Impossible", "settings": {"video_encoder_first": {"codec": "h265"}}},
+]
+CAMERAS = ("-d", "cam-01", "-d", "cam-02")
 
 
 class Cli:
-    def __init__(self, site: Site, folder: Path) -> None:
-        self.site, self.script, self.folder = site, site.script, folder
+    def __init__(self, one: Bridge, folder: Path) -> None:
+        self.one, self.folder = one, folder
 
     async def begin(self, *words: str, **environ: str) -> asyncio.subprocess.Process:
-        known = {"DEVICE_BRIDGE_URL": self.site.one.url, "DEVICE_BRIDGE_TOKEN": self.site.one.write, "COLUMNS": "200"}
+        known = {name: value for name, value in os.environ.items() if not name.startswith("DEVICE_BRIDGE_")}
         return await asyncio.create_subprocess_exec(
-            BINARY, *words, cwd=self.folder, env={**os.environ, **known, **environ},
+            BINARY, *words, cwd=self.folder, env={**known, "COLUMNS": "200", **environ},
             stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
         )  # fmt: skip
 
     async def __call__(self, *words: str, **environ: str) -> tuple[int, str, str]:
         """Exit code, stdout, stderr."""
         child = await self.begin(*words, **environ)
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             out, err = await child.communicate()
         assert child.returncode is not None
-        assert "Traceback" not in err.decode()
+        assert "Traceback" not in err.decode(), err.decode()
         return child.returncode, out.decode(), err.decode()
 
     async def json(self, *words: str, **environ: str) -> tuple[int, Any]:
@@ -42,120 +50,109 @@ class Cli:
         assert out.count("\n") == 1, (out, err)
         return code, json.loads(out)
 
-    async def through(self, job: str, **outcomes: str) -> None:
-        """Let a job's devices come through, `cam_01="ok"`, once it is there."""
-        async with asyncio.timeout(20):
-            while job not in self.script.known:
-                await asyncio.sleep(0.02)
-        for device, state in outcomes.items():
-            await self.script.move(job, device.replace("_", "-"), state, None if state == "ok" else "it went away")
+    def tokens(self) -> list[str]:
+        """Names of the tokens in the store."""
+        connection = sqlite3.connect(self.folder / "data" / "bridge.db")
+        try:
+            return [name for (name,) in connection.execute("SELECT name FROM token ORDER BY name")]
+        finally:
+            connection.close()
 
 
 @pytest.fixture
 async def cli(tmp_path: Path) -> AsyncIterator[Cli]:
-    async with scripted_site(tmp_path) as site:
-        yield Cli(site, tmp_path)
+    environ = {"TEMPLATE_VIEWER": "c4n4ry-Pass1"}
+    async with bridge(tmp_path, gate=True, environ=environ, config_templates=TEMPLATES) as one:
+        await one.up()
+        yield Cli(one, tmp_path)
 
 
 async def test_a_plan_is_a_diff_for_people_and_json_for_scripts(cli: Cli) -> None:
-    cli.script.states = {"cam-02": "refused", "door-01": "same"}
-    code, out, _ = await cli("templates", "plan", "12", "--all")
-    assert code == 1, "one of them cannot be as wanted"
+    code, out, _ = await cli("templates", "plan", "12", "14", *CAMERAS)
+    assert code == 1, "something cannot be as wanted"
     assert "cam-01: Time" in out
     assert "ntp.servers" in out
-    assert "nothing" in out
     assert "→" in out
-    assert "192.0.2.1" in out
-    assert "the device has no ntp" in out
-    assert "1 as wanted already" in out
+    assert "192.0.2.7" in out
+    assert "✗" in out
+    assert "legal: h264" in out
     code, told = await cli.json("templates", "plan", "12", "-d", "cam-01")
     assert code == 5
-    assert told["items"][0]["changes"][0]["after"] == "192.0.2.1"
-    assert (await cli("templates", "plan", "12", "-d", "door-01"))[0] == 0
-    assert [name for name, _, _ in cli.script.asked] == ["plan", "plan", "plan"], "nothing was written"
+    assert {change["after"] for change in told["items"][0]["changes"]} >= {"192.0.2.7"}
+    assert (await cli.json("jobs", "list"))[1] == {"jobs": []}, "nothing was written"
+    assert (await cli("templates", "plan", "12", "--site", "elsewhere"))[0] == 4
+    assert (await cli("templates", "plan", "12"))[0] == 2, "for which devices?"
+    code, _, err = await cli("templates", "plan", "99", "-d", "cam-01")
+    assert (code, "there is no such template" in err) == (1, True)
 
 
 async def test_apply_asks_before_it_writes_to_several(cli: Cli) -> None:
-    code, _, err = await cli("templates", "apply", "12", "--all")
+    code, out, err = await cli("templates", "apply", "12", *CAMERAS)
     assert code == 2
+    assert "192.0.2.7" in out
+    assert "Write to 2 cameras?" in err
     assert "--yes" in err
-    assert "apply" not in [name for name, _, _ in cli.script.asked]
-    code, told = await cli.json("templates", "apply", "12", "--all", "--dry-run")
-    assert (code, len(told["items"])) == (5, 3)
-    assert "apply" not in [name for name, _, _ in cli.script.asked]
-    assert (await cli("templates", "apply", "12"))[0] == 2, "for which devices?"
+    code, told = await cli.json("templates", "apply", "12", *CAMERAS, "--dry-run")
+    assert (code, len(told["items"])) == (5, 2)
+    assert (await cli.json("jobs", "list"))[1] == {"jobs": []}
 
 
-async def test_apply_follows_its_job_to_the_end(cli: Cli) -> None:
-    child = await cli.begin("templates", "apply", "12", "--all", "--yes", "--json")
-    await cli.through("job-0", cam_01="ok", cam_02="ok", door_01="ok")
-    out, _ = await child.communicate()
-    told = json.loads(out)
-    assert child.returncode == 0
-    assert (told["state"], told["done"], told["initiator"]["user_id"]) == ("done", 3, 13)
+async def test_apply_drift_and_the_way_back(cli: Cli) -> None:
+    drift = ("templates", "drift", "12", *CAMERAS)
+    code, out, _ = await cli(*drift)
+    assert code == 5
+    assert "2 compared: 2 differ, 0 cannot be asked" in out
+    code, told = await cli.json("templates", "apply", "12", *CAMERAS, "--yes", "--user", "21")
+    assert code == 0
+    assert (told["job"]["state"], told["job"]["done"]) == ("done", 2)
+    assert [channel for channel, _ in await cli.one.pushes("camera_config_apply")] == ["user.21"] * 2
+    code, told = await cli.json(*drift)
+    assert (code, told["ok"], told["differ"]) == (0, True, 0)
+    code, out, _ = await cli("templates", "apply", "12", *CAMERAS)
+    assert (code, "2 as wanted already" in out) == (0, True), "there is nothing to ask about"
+    code, _, err = await cli("templates", "rollback", "1")
+    assert (code, "--yes" in err) == (2, True)
+    code, out, _ = await cli("templates", "rollback", "1", "--yes")
+    assert code == 0
+    assert "rollback 2: done: 2 done of 2" in out
+    assert (await cli(*drift))[0] == 5
+    assert (await cli("templates", "rollback"))[0] == 2
+    assert (await cli("templates", "rollback", "99"))[0] == 4
+    code, _, err = await cli("templates", "rollback", "-d", "cam-01")
+    assert (code, "nothing was changed there" in err) == (1, True)
 
-    child = await cli.begin("templates", "apply", "12", "-d", "cam-01", "-d", "cam-02", "--yes")
-    await cli.through("job-1", cam_01="ok", cam_02="failed")
-    out, _ = await child.communicate()
-    assert child.returncode == 1
-    assert "it went away" in out.decode()
-    assert "cam-02" in out.decode()
-    assert "cam-01" not in out.decode().partition("What came of it")[2], "what went well needs no words"
+
+async def test_what_goes_wrong_on_a_camera_is_said(cli: Cli) -> None:
+    # A plan that was right when it was made, and a camera that has gone since.
+    _, plan = await cli.json("templates", "plan", "12", *CAMERAS)
+    await cli.one.site.members["cam-01"].simulator.inject("closed")
+    await cli.one.site.members["cam-02"].simulator.inject("closed")
+    code, out, _ = await cli("templates", "apply", "--plan", plan["id"], "--yes")
+    assert code == 1
+    assert "stopped" in out
+    assert "error" in out
+    code, told = await cli.json("templates", "drift", "12", *CAMERAS)
+    assert (code, told["failed"]) == (1, 2), "nobody knows how they are"
 
 
 async def test_apply_of_a_saved_plan_that_waits_for_a_confirmation(cli: Cli) -> None:
     _, plan = await cli.json("templates", "plan", "12", "-d", "cam-01")
-    code, out, _ = await cli("templates", "apply", "--plan", plan["id"], "--confirm", "120s")
+    code, out, _ = await cli("templates", "apply", "--plan", plan["id"], "--confirm", "1h")
     assert code == 0
-    assert "jobs confirm job-0" in out
-    assert cli.script.asked[-1] == ("apply", (plan["id"], 120.0), Initiator("writer", 13))
+    assert "jobs confirm 1" in out
     assert (await cli("templates", "apply", "12", "--plan", plan["id"]))[0] == 2
-    code, told = await cli.json("jobs", "confirm", "job-0")
-    assert (code, told["confirm_by"]) == (0, None)
-    code, _, err = await cli("jobs", "confirm", "job-0")
-    assert code == 1
-    assert "waits for no confirmation" in err
-
-
-async def test_jobs_are_listed_shown_watched_and_cancelled(cli: Cli) -> None:
-    await cli.site.ask("POST", "/applies", {"targets": {"all": True}, "templates": [12]})
-    assert [job["id"] for job in (await cli.json("jobs", "list"))[1]["jobs"]] == ["job-0"]
-    _, out, _ = await cli("jobs", "show", "job-0")
-    assert "running" in out
-    assert "door-01" in out
-    watching = await cli.begin("jobs", "watch", "job-0")
-    await cli.through("job-0", cam_01="ok")
-    code, out, _ = await cli("jobs", "cancel", "job-0")
-    assert (code, out) == (0, "apply job-0: cancelled\n")
-    await watching.communicate()
-    assert watching.returncode == 1
-    assert (await cli("jobs", "show", "job-9"))[0] == 4
-
-
-async def test_rollback(cli: Cli) -> None:
-    await cli.site.ask("POST", "/applies", {"targets": {"all": True}, "templates": [12]})
-    await cli.through("job-0", cam_01="ok", cam_02="ok", door_01="failed")
-    code, _, err = await cli("templates", "rollback", "job-0")
-    assert (code, "2 devices" in err) == (2, True)
-    child = await cli.begin("templates", "rollback", "job-0", "-d", "cam-01", "--user", "13")
-    async with asyncio.timeout(20):
-        while "job-1" not in cli.script.known:
-            await asyncio.sleep(0.02)
-    await cli.script.move("job-1", "none", "ok")
-    await child.communicate()
-    assert child.returncode == 0
-    assert cli.script.asked[-1] == ("rollback", ("job-0", ("cam-01",)), Initiator("writer", 13))
-
-
-async def test_drift_has_an_exit_code_of_its_own(cli: Cli) -> None:
-    assert (await cli("templates", "drift", "12"))[0] == 5
-    cli.script.states = {"cam-01": "same", "cam-02": "same", "door-01": "failed"}
-    code, out, _ = await cli("templates", "drift", "12")
-    assert code == 1
-    assert "it does not answer" in out
-    cli.script.states["door-01"] = "same"
-    code, told = await cli.json("templates", "drift", "12", "--site", "simulated")
-    assert (code, told["ok"], told["differ"]) == (0, True, 0)
+    assert (await cli("templates", "apply", "--plan", "gone"))[0] == 4
+    code, out, _ = await cli("jobs", "confirm", "1")
+    assert (code, out.startswith("apply 1:")) == (0, True)
+    code, told = await cli.json("jobs", "watch", "1")
+    assert (code, told["job"]["state"]) == (0, "done")
+    code, _, err = await cli("jobs", "confirm", "1")
+    assert (code, "waits for no confirmation" in err) == (1, True)
+    code, out, _ = await cli("jobs", "show", "1")
+    assert all(word in out for word in ("apply", "done", "cam-01", "Time"))
+    assert [job["id"] for job in (await cli.json("jobs", "list"))[1]["jobs"]] == [1]
+    assert (await cli("jobs", "cancel", "1"))[0] == 1
+    assert (await cli("jobs", "show", "9"))[0] == 4
 
 
 async def test_templates_are_listed_shown_imported_exported_and_removed(cli: Cli) -> None:
@@ -164,43 +161,64 @@ async def test_templates_are_listed_shown_imported_exported_and_removed(cli: Cli
     assert await cli("templates", "import", str(file)) == (0, "imported: 20\n", "")
     code, out, _ = await cli("templates", "list")
     assert code == 0
-    assert all(word in out for word in ("Night", "imaging", "import", "model DV-*"))
+    assert all(word in out for word in ("Night", "imaging", "import", "inventory"))
     code, out, _ = await cli("templates", "show", "20")
     assert "brightness: 50" in out
+    code, out, _ = await cli("templates", "show", "13")
+    assert "env:TEMPLATE_VIEWER" in out
+    exported = cli.folder / "out.xlsx"
+    code, _, _ = await cli("templates", "export", "20", "--format", "xlsx", "-o", str(exported))
+    assert code == 0
     assert (await cli("templates", "remove", "20"))[0] == 0
     assert (await cli("templates", "show", "20"))[0] == 4
+    assert await cli("templates", "import", str(exported)) == (0, "imported: 20\n", "")
+    code, told = await cli.json("templates", "export", "--device", "cam-01")
+    assert (code, told["url"].startswith(cli.one.service.url)) == (0, True)
     file.write_text("config_templates:\n- {id: 20, nam: Night, settings: {imaging: {brightness: 500}}}\n")
     code, _, err = await cli("templates", "import", str(file))
     assert code == 1
-    assert err.count("line 2, column") >= 2, "every error, with its line"
-    code, told = await cli.json("templates", "export", "12", "--format", "xlsx")
-    assert (code, told["name"]) == (0, "templates.yaml")
+    assert err.count("night.yaml:2:") >= 2, "every error, with its line"
+    assert (await cli("templates", "remove", "12"))[0] == 1
 
 
 async def test_commands_and_settings(cli: Cli) -> None:
-    code, out, _ = await cli("command", "door-01", "open_door", "-a", "output=1")
-    assert (code, out) == (0, "done\n")
-    _, (device, command), by = cli.script.asked[-1]  # type: ignore[misc]
-    assert (device, command.arguments, by) == ("door-01", {"output": 1}, Initiator("writer", 13))
-    await cli("command", "door-01", "open_door", "-a", "output=1")
-    assert len(cli.script.asked) == 2, "each time that somebody says it is a new command"
+    code, out, _ = await cli("command", "gate", "open_door", "-a", "output=1")
+    assert (code, out) == (0, "the door is open\n")
+    await cli("command", "gate", "open_door", "-a", "output=1")
+    assert [command.arguments for command in Gate.done] == [{"output": 1}] * 2, "each time is a new command"
+    picture = cli.folder / "gate.jpg"
+    code, out, _ = await cli("command", "gate", "snapshot", "-o", str(picture))
+    assert (code, picture.read_bytes()) == (0, b"\xff\xd8picture")
+    code, _, err = await cli("command", "gate", "open_door", "-a", "output=99")
+    assert (code, "it has no output 99" in err) == (1, True)
     assert (await cli("command", "no-such", "reboot"))[0] == 4
-    assert (await cli("command", "door-01", "reboot", "-a", "x"))[0] == 2
-    code, out, _ = await cli("settings", "cam-01", "-s", "ntp")
+    assert (await cli("command", "gate", "reboot", "-a", "x"))[0] == 2
+    code, out, _ = await cli("settings", "cam-01", "-s", "video_encoder_first")
     assert code == 0
-    assert "up to 8 entries" in out
+    assert "video_encoder_first.codec" in out
+    assert "h264" in out
+
+
+async def test_it_lets_itself_in_and_leaves_nothing_behind(cli: Cli) -> None:
+    assert cli.tokens() == ["reader", "writer"]
+    await cli("jobs", "list")
+    await cli("templates", "show", "99")
+    assert cli.tokens() == ["reader", "writer"]
+    code, _, err = await cli("templates", "remove", "13", DEVICE_BRIDGE_TOKEN=cli.one.read)
+    assert (code, "--api write" in err) == (1, True), "a token that is given is the one that is used"
 
 
 async def test_without_a_bridge_it_says_so(cli: Cli) -> None:
-    code, _, err = await cli("jobs", "list", DEVICE_BRIDGE_URL="http://127.0.0.1:9")
-    assert code == 6
-    assert "device-bridge run" in err
-    code, told = await cli.json("jobs", "list", DEVICE_BRIDGE_URL="http://127.0.0.1:9")
+    nobody = {"DEVICE_BRIDGE_URL": "http://127.0.0.1:9", "DEVICE_BRIDGE_TOKEN": "any"}
+    code, _, err = await cli("jobs", "list", **nobody)
+    assert (code, "device-bridge run" in err) == (6, True)
+    code, told = await cli.json("jobs", "list", **nobody)
     assert (code, told["ok"]) == (6, False)
     code, _, err = await cli("jobs", "list", DEVICE_BRIDGE_TOKEN="wrong")
-    assert code == 1
-    assert "bearer token" in err
-    code, _, err = await cli("templates", "remove", "13", DEVICE_BRIDGE_TOKEN=cli.site.one.read)
-    assert code == 1
-    assert "--api write" in err
+    assert (code, "bearer token" in err) == (1, True)
     assert (await cli("jobs", "list", DEVICE_BRIDGE_URL="ftp://x"))[0] == 2
+    assert (await cli("jobs", "list", "-c", "none.yaml"))[0] == 3
+    await cli.one.service.stop()
+    code, _, err = await cli("jobs", "list")
+    assert (code, "no bridge answers at http://127.0.0.1:" in err) == (6, True)
+    assert cli.tokens() == ["reader", "writer"]
