@@ -42,6 +42,7 @@ CLOSE_LIMIT = 3.0
 COMMAND_LIMIT = 60.0  # seconds that a command may take, whatever the driver thinks
 COMMANDS_WAITING = 16  # for one device; whoever asks for more is refused
 ALARMS = 256  # conditions remembered of one device; one with more sources than that is making them up
+ALARMS_PER_CHANNEL = 4  # or so many for each of its channels, where that is more
 
 _NO_BUGS: frozenset[str] = frozenset()
 log = structlog.get_logger("device")
@@ -339,7 +340,8 @@ class Runner:
         elif event.kind is EventKind.REBOOT and not event.initial:
             self._identified = False
             self._poll_now.set()
-        elif event.kind is EventKind.CONFIG_CHANGED:
+        elif event.kind in (EventKind.CONFIG_CHANGED, EventKind.STREAM):
+            # However many come, polls are POLL_GAP apart.
             self._poll_now.set()
         await self._note(event)
 
@@ -357,7 +359,7 @@ class Runner:
             return
         key = (event.channel, event.kind, event.topic, event.source)
         known = self._alarms.get(key)
-        if known is None and len(self._alarms) >= ALARMS:
+        if known is None and len(self._alarms) >= max(ALARMS, ALARMS_PER_CHANNEL * len(self.device.channels)):
             around.metrics.events_dropped.labels("alarms").inc()
             return
         after, change = alarm.step(known, event, now, self.device.policy)

@@ -112,7 +112,8 @@ def _read_yaml(data: bytes, report: Report) -> list[Layer]:
         if key != "config_templates":
             place = find([Layer("file", (), root)], (key,), at_key=True)
             report.error(place, "does not belong into a file of templates", "leave only config_templates: in it")
-    values, left = 0, [root]
+    values = 0
+    left: list[dict[Any, Any] | list[Any]] = [root]
     while left and values <= MAX_VALUES:
         node = left.pop()
         values += len(node)

@@ -23,13 +23,15 @@ class Trouble:
 
 @dataclass(frozen=True, slots=True)
 class ChannelView:
-    """One camera or panel of a device."""
+    """One camera or panel of a device. `stale`: the server that tells about it is gone, and the status is the last
+    that was known."""
 
     key: str
     vms_id: int | None
     name: str | None
     status: str | None
     since: float | None
+    stale: bool
     flapping: bool
     streams: tuple[Stream, ...]
 
@@ -130,6 +132,7 @@ def _channel(runner: Runner, key: str, vms: Mapping[str, object]) -> ChannelView
         name=name if isinstance(name, str) else None,
         status=status.announced,
         since=status.since,
+        stale=runner.device.second_hand and runner.state.reach.reach is Reach.OFFLINE,
         flapping=status.flapping,
         streams=tuple(camera.streams or ()) if camera else (),
     )

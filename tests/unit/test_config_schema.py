@@ -31,6 +31,7 @@ from bridge.config.units import parse_size
 from bridge.pushes.resource import CameraFields, IntercomFields
 from bridge.settings import vocabulary
 from bridge.settings.templates import VARIABLES as VARIABLES_OF_TEMPLATES
+from drivers.flussonic.config import FlussonicConfig
 from drivers.onvif.config import OnvifConfig
 from tests.unit.config_support import stub_drivers
 
@@ -38,7 +39,7 @@ HERE = Path(__file__).parents[2]
 EXAMPLE = HERE / "config.example.yaml"
 REFERENCE = HERE / "docs" / "configuration.md"
 VARIABLES = re.findall(r"^# {3}([A-Z_]+) {2,}", EXAMPLE.read_text(), re.MULTILINE)
-MODELS: list[type[BaseModel]] = [*reachable(Root), CameraFields, IntercomFields, OnvifConfig]
+MODELS: list[type[BaseModel]] = [*reachable(Root), CameraFields, IntercomFields, FlussonicConfig, OnvifConfig]
 FIELDS = [(model, name) for model in MODELS for name in model.model_fields]
 # What devices can be set to has a reference of its own.
 DOCUMENTED = [(model, name) for model, name in FIELDS if model.__module__ != vocabulary.__name__]
@@ -60,7 +61,7 @@ def complaints(schema: dict[str, Any], text: str) -> list[str]:
 def test_the_example_loads_without_a_warning() -> None:
     inventory = load(EXAMPLE, environ=dict.fromkeys(VARIABLES, "a-secret"))
     assert inventory.warnings == ()
-    assert len(inventory.devices) == 5
+    assert len(inventory.devices) == 6
     assert len(inventory.disabled) == 1
     assert len(inventory.delivery.sinks) == 3
 
@@ -201,6 +202,7 @@ SECTIONS: dict[str, str] = {
     "ChannelEntry": "### channels",
     "CameraFields": "### vms, of a camera or a channel",
     "IntercomFields": "### vms, of an intercom panel",
+    "FlussonicConfig": "### flussonic",
     "OnvifConfig": "### onvif",
     "Defaults": "## defaults, sites, groups",
     "SiteEntry": "## defaults, sites, groups",

@@ -141,6 +141,19 @@ def test_a_camera_as_a_template() -> None:
     assert document(found) == document(template)
 
 
+@pytest.mark.parametrize(
+    "text", ["=1+1", "+1", "-1", "@a", "#N/A", "2026-01-02", "TRUE", "007", "1e5", "_x0041_", "[a]"]
+)
+def test_text_stays_text(text: str) -> None:
+    template = Template(1, text, Settings.model_validate({"osd_text": {"text": text}, "ntp": {"servers": [text]}}))
+    data = written([template], "xlsx")
+    sheet = openpyxl.load_workbook(BytesIO(data))["Templates"]
+    assert {cell.data_type for row in sheet.iter_rows() for cell in row if isinstance(cell.value, str)} == {"s"}
+    for whole in (data, written([template], "yaml")):
+        (found,) = read(whole, "file").templates
+        assert document(found) == document(template)
+
+
 def test_what_a_spreadsheet_cannot_hold() -> None:
     template = Template(1, "a", Settings.model_validate({"vendor": {"box": {"size": "x" * 40_000}}}))
     with pytest.raises(ValueError, match="too long for a cell of a spreadsheet: export YAML"):
@@ -196,6 +209,14 @@ def refused(data: bytes, environ: dict[str, str] = ENV, **more: Any) -> list[str
         (
             ONE % "vendor: {box: {accounts: [{login: a, token: env:S}]}}",
             "file:2:75: config_templates[0].settings.vendor.box",
+        ),
+        (
+            "config_templates: [&a [%s], [%s]]" % ("x," * 999, "*a," * 499),
+            "file: has more than 200,000 values, with its aliases written out",
+        ),
+        (
+            ONE % "vendor: {box: {file: /etc/hostname}}",
+            "file:2:52: config_templates[0].settings.vendor.box.file: an impor",
         ),
         ("x" * 2**20 + ": 1", "file: the file has more than 1 MB"),
         ("\xd0\xcf\x11\xe0", "file: is an old .xls"),
