@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import random
-from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -60,8 +59,14 @@ class Site:
     async def listening(self) -> None:
         await until(lambda: self.runner.listening and self.runner.state.facts.get("events_waiting") == 0, 15)
 
-    def events(self) -> Counter[str]:
-        return Counter(one.kind for one in self.bridge.journal.after(0, 10_000))
+    async def heard(self, kind: str, count: int, *, or_more: bool = False) -> None:
+        """Until that many events of a kind are in the record."""
+
+        async def enough() -> bool:
+            found = len(await self.bridge.journal.after(0, 10_000, kind=kind))
+            return found >= count if or_more else found == count
+
+        await until(enough, 10, f"{count} events of the kind {kind}")
 
     async def metrics(self) -> str:
         async with aiohttp.ClientSession() as http, http.get(f"{self.bridge.url}/metrics") as answer:

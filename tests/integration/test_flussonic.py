@@ -72,7 +72,7 @@ async def test_a_fallback_is_no_outage(tmp_path: Path) -> None:
         for _ in range(5):
             await server.act("source_switch", camera=0)
             await asyncio.sleep(0.3)
-        await until(lambda: one.events()["stream"] >= 10, 10)
+        await one.heard("stream", 10, or_more=True)
         await until(lambda: server.seen["GET"] >= before + 4, 10)
         assert await one.pushes() == [(1, "active"), (2, "active")]
 
@@ -114,7 +114,7 @@ async def test_a_restart_of_the_server_is_no_outage_of_its_cameras(tmp_path: Pat
         await server.reboot(0.1)
         for media in server.media.values():
             media.dead_after, media.lost_at = 0.0, server.now()
-        await until(lambda: one.events()["reboot"] == 1, 10)
+        await one.heard("reboot", 1)
         before = server.seen["GET"]
         await until(lambda: server.seen["GET"] > before + 6, 15)
         assert {one.detail for camera in one.runner.state.cameras.values() for one in camera.streams or ()} == {
@@ -241,7 +241,7 @@ async def test_an_event_is_a_hint_and_not_the_truth(tmp_path: Path) -> None:
         before = server.seen["GET"]
         server.tell("source_closed", media="cam-1", reason="so it says")
         server.tell("source_lost", media="cam-1-low")
-        await until(lambda: one.events()["stream"] == 2)
+        await one.heard("stream", 2)
         await until(lambda: server.seen["GET"] > before)
         await asyncio.sleep(0.5)
         assert one.statuses == ["active", "active"]
@@ -256,7 +256,7 @@ async def test_a_burst_of_events_is_not_a_burst_of_requests(tmp_path: Path) -> N
         for number in range(MANY):
             server.tell("source_closed", media=f"cam-{number + 1}")
             server.tell("source_closed", media=f"cam-{number + 1}-low")
-        await until(lambda: one.events()["stream"] == 2 * MANY, 10)
+        await one.heard("stream", 2 * MANY)
         await asyncio.sleep(2.5)
         assert server.seen["GET"] - before <= 6, "a second apart, two requests each"
         assert server.counters["dropped_events"] == 0
@@ -324,14 +324,14 @@ async def test_events_that_nobody_took_come_again_and_count_once(tmp_path: Path)
         server.tell("odd_event", text="one")
         await until(lambda: server.counters["resent_events"] >= 2, 10)
         sink.config["url"] = url
-        await until(lambda: one.events()["vendor"] == 1, 10)
+        await one.heard("vendor", 1)
         # An answer that is lost on its way: the same batch comes a second time.
         batch = [{"event": "odd_event", "event_id": 99, "utc_ms": 1, "text": "two"}]
         async with aiohttp.ClientSession() as http:
             for _ in range(3):
                 async with http.post(url, json=batch) as answer:
                     assert answer.status == 200
-        await until(lambda: one.events()["vendor"] == 2)
+        await one.heard("vendor", 2)
         await until(lambda: one.runner.state.facts.get("events_repeated") == 2, 10)
 
 
