@@ -74,7 +74,8 @@ def load_inventory(path: Path, *, as_json: bool = False) -> Inventory:
 def load_bridge_block(path: Path, *, as_json: bool = False) -> Bridge:
     """The `bridge:` block of an inventory, without the secrets and devices that the rest may name: whoever only talks
     to a running bridge needs none of them."""
-    from bridge.config.load import InvalidInventory, load_bridge
+    from bridge.config.problems import InvalidInventory
+    from bridge.config.root import load_bridge
 
     try:
         return load_bridge(path)
