@@ -35,6 +35,7 @@ from bridge.model import (
 from bridge.settings.plan import Configuration, Step
 
 API_VERSION = 1
+BODY_LIMIT = 256 << 10  # bytes that a device may send to its callback at once, unless its driver says otherwise
 
 
 class Gate:
@@ -116,7 +117,12 @@ class Callback(Protocol):
 class Callbacks(Protocol):
     """Where devices call the bridge. Only what comes from the device's own address reaches the handler."""
 
-    def register(self, device: Device, handler: Callable[[CallbackRequest], Awaitable[None]]) -> Callback: ...
+    def register(
+        self, device: Device, handler: Callable[[CallbackRequest], Awaitable[None]], *, body_limit: int = BODY_LIMIT
+    ) -> Callback:
+        """The handler raises asyncio.QueueFull when it can take no more now (503: the device may send that again),
+        and a `DeviceError` for what it cannot read (400). `body_limit` is in bytes."""
+        ...
 
 
 class DriverIO:
@@ -168,6 +174,9 @@ class Driver(Generic[C]):
     stability: ClassVar[str] = "stable"  # or "beta"
     kinds: ClassVar[frozenset[Kind]]
     capabilities: ClassVar[frozenset[Capability]]
+    # Its devices tell about cameras that live without them. When such a device is gone, nobody knows how its cameras
+    # are, and they keep their last status; behind any other device, an NVR say, they are gone with it.
+    second_hand: ClassVar[bool] = False
     Config: ClassVar[type[BaseModel]]
     # With Capability.SETTINGS: every setting that the family can have, by its path (`users.*.role`), and what is done
     # on the wire for it; becomes a table in the docs. Under `vendor.<name>`, what `VendorSettings` says.

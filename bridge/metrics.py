@@ -1,7 +1,7 @@
 """What the bridge counts, for Prometheus. One instance a process, handed to whoever counts.
 
-No label names a device: with thousands of them that would be thousands of series. `/api/v1/devices` and
-`device-bridge devices` tell about single devices.
+But for servers, no label names a device: with thousands of them that would be thousands of series. `/api/v1/devices`
+and `device-bridge devices` tell about single devices.
 """
 
 from __future__ import annotations
@@ -33,6 +33,8 @@ class Metrics:
         self.events = counter("events", "Messages from devices by meaning", "driver", "kind")
         self.events_dropped = counter("events_dropped", "Device events beyond a bound, by bound", "bound")
         self.event_streams = gauge("event_streams", "Event streams that are open", "driver")
+        # Servers are few, and each is a figure of its own to whoever runs them: the one metric that names devices.
+        self.server_facts = gauge("server_facts", "What servers tell of themselves, numbers only", "device", "fact")
         self.faults = counter("driver_faults", "Errors that are bugs of a driver", "driver")
         self.callbacks = counter("callbacks", "Calls from devices by outcome", "outcome")
         # Store
@@ -62,6 +64,8 @@ class Metrics:
         self.frames = counter("frames", "Frames sent to subscribers")
         self.closed_slow = counter("subscribers_closed_slow", "Subscribers closed because they stopped reading")
         self.refused = counter("subscribers_refused", "Connections and subscriptions refused, by reason", "reason")
+        # The API
+        self.requests = counter("api_requests", "Requests to the API", "method", "path", "status")
         # The process
         self.reloads = counter("reloads", "Inventory reloads by outcome", "outcome")
         self.loop_lag_seconds = seconds("loop_lag", "How late the event loop wakes a sleeper")

@@ -123,6 +123,7 @@ class Device:
     channels: tuple[Channel, ...] = (Channel(),)
     policy: Policy = Policy()
     config: Any = None
+    second_hand: bool = False  # its driver's: see `bridge.driver.Driver.second_hand`
     fingerprint: str = ""
 
 
@@ -177,6 +178,7 @@ class EventKind(StrEnum):
     CLOCK = "clock"
     CONFIG_CHANGED = "config_changed"
     SYSTEM = "system"
+    STREAM = "stream"  # a stream began or ended, by the device's word: a hint to look, not yet the truth
     RESYNC = "resync"  # from the driver: a new subscription began, conditions told before it are hearsay
     VENDOR = "vendor"
 

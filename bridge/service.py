@@ -20,13 +20,14 @@ from bridge.config.load import InvalidInventory, Inventory, load
 from bridge.delivery.build import build
 from bridge.delivery.pusher_server import PusherServer
 from bridge.delivery.sink import Pump, Sink
+from bridge.files import Shelf
 from bridge.journal import Journal
 from bridge.metrics import Metrics
 from bridge.pushes.labels import Labels
 from bridge.runner import Surroundings
 from bridge.secrets import Redactor
 from bridge.settings.engine import Configurator
-from bridge.settings.templates import Template
+from bridge.settings.library import Library
 from bridge.store.store import Store
 from bridge.store.writer import StoreError
 from bridge.supervisor import Applied, Supervisor, http_session
@@ -99,6 +100,10 @@ class Service:
         self.metrics.store_waiting.set_function(lambda: self.store.waiting)
         self.tokens = Tokens(self.store, self.clock)
         self.journal = Journal(self.store, self.clock)
+        self.shelf = Shelf(bridge.data, self.store, self.clock, lambda: self.inventory.bridge.files, lambda: self.url)
+        await self.shelf.open()
+        self.library = Library(self.store, self.clock, self._redactor.learn)
+        await self.library.open(self.inventory.templates)
         self._stack.push_async_callback(self._close_delivery)
         http = http_session()
         self._stack.push_async_callback(http.close)
@@ -110,7 +115,7 @@ class Service:
         self.configurator = Configurator(
             self.store,
             runners=lambda: self.supervisor.runners,
-            templates=self._templates,
+            templates=self.library.current,
             metrics=self.metrics,
             clock=self.clock,
         )
@@ -170,6 +175,7 @@ class Service:
             await self._replace_delivery(new)
         self._around.labels = Labels(new.bridge.locale, new.bridge.labels)
         self.inventory = new
+        self.library.take(new.templates)
         return await self.supervisor.apply(new.devices)
 
     # -- delivery and the main listener ------------------------------------------------------------------------
@@ -193,8 +199,13 @@ class Service:
             tokens=self.tokens,
             store=self.store,
             journal=self.journal,
+            metrics=self.metrics,
+            clock=self.clock,
             runners=lambda: self.supervisor.runners,
             pumps=lambda: delivery.pumps,
+            configurator=self.configurator,
+            library=self.library,
+            shelf=self.shelf,
         )
         try:
             await self.store.leave_all_but([sink.name for sink in sinks])
@@ -208,6 +219,7 @@ class Service:
                 servers=servers,
                 tokens=self.tokens,
                 api=api,
+                shelf=self.shelf,
                 metrics=self.metrics,
                 before_metrics=self.supervisor.count,
                 ready=self._reasons,
@@ -257,10 +269,6 @@ class Service:
 
     # -- housekeeping ------------------------------------------------------------------------------------------
 
-    def _templates(self) -> Mapping[int, Template]:
-        """Every template there is, by its number in the VMS."""
-        return {}
-
     def _reasons(self) -> Mapping[str, str]:
         """Why the bridge is not ready; empty when it is."""
         return self._not_ready
@@ -273,6 +281,7 @@ class Service:
                 lost = await self.store.prune(max_rows=bounds.max_rows, max_age=bounds.max_age, history=bounds.history)
                 await self.configurator.records.prune()
                 await self.journal.prune(max_rows=record.max_rows, max_age=record.max_age)
+                await self.shelf.prune()
                 self._not_ready.pop("store", None)
             except StoreError as error:
                 self._not_ready["store"] = str(error)

@@ -12,7 +12,7 @@ import structlog
 
 from bridge import registry
 from bridge.driver import AnyDriver, Callbacks, Driver, DriverIO
-from bridge.model import Device
+from bridge.model import Device, Kind
 from bridge.runner import Runner, Surroundings
 from bridge.state.reachability import Reach
 from bridge.store import kept
@@ -95,12 +95,19 @@ class Supervisor:
         await self._stop(runners)
 
     def count(self) -> None:
-        """Bring the gauge of devices up to date."""
+        """Bring the gauges of devices and servers up to date."""
         gauge = self._around.metrics.devices
         counts = Counter((one.device.driver, one.state.reach.reach) for one in self.runners.values())
         for driver in {driver for driver, _ in counts}:
             for reach in Reach:
                 gauge.labels(driver, reach).set(counts[driver, reach])
+        told = self._around.metrics.server_facts
+        told.clear()  # what a server that is gone said, and servers that were removed
+        for runner in self.runners.values():
+            if runner.device.kind is Kind.SERVER and runner.state.reach.reach is not Reach.OFFLINE:
+                for fact, value in runner.state.facts.items():
+                    if isinstance(value, int | float):
+                        told.labels(runner.device.id, fact).set(value)
 
     def _make(self, device: Device, known: dict[str, dict[str, object]], memory: dict[str, str]) -> Runner:
         io = DriverIO(

@@ -69,6 +69,8 @@ async def _demo(folder: Path, cameras: int, seconds: float | None, push_lines: b
     site = SimulatedSite(cameras)
     for _ in range(PANELS):
         site.add("onvif", kind=Kind.INTERCOM)
+    # Four seconds in the place of twelve: here something should be seen within seconds.
+    site.add("flussonic", kind=Kind.SERVER, name="Media server", cameras=3, dead_after=4.0)
     async with site:
         config = folder / "config.yaml"
         config.write_text(json.dumps(inventory(site.inventory(), await _free(PORT))))  # JSON is YAML
@@ -118,7 +120,11 @@ def inventory(site: dict[str, Any], port: int) -> dict[str, Any]:
         defaults["credentials"] = devices[0]["credentials"]
         devices = [{key: value for key, value in device.items() if key != "credentials"} for device in devices]
     return {
-        "bridge": {"name": "demo", "http": {"listen": f"127.0.0.1:{port}"}},
+        "bridge": {
+            "name": "demo",
+            "http": {"listen": f"127.0.0.1:{port}"},
+            "callbacks": {"listen": "127.0.0.1:0"},
+        },
         "delivery": {"sinks": [sink]},
         "defaults": defaults,
         "sites": site["sites"],

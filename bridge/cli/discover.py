@@ -147,7 +147,7 @@ def probe(
 
     from bridge import registry
     from bridge.config.references import References, Unresolved
-    from bridge.model import Credentials, Device, Kind
+    from bridge.model import Channel, Credentials, Device, Kind
     from bridge.secrets import Redactor, Secret
 
     host, _, port = address.rpartition(":") if address.count(":") == 1 else (address, "", "")
@@ -176,7 +176,10 @@ def probe(
             except Unresolved as error:
                 fail(": ".join(part for part in error.advice if part), Exit.USAGE, as_json=as_json)
         credentials = Credentials(user, secret)
-    device = Device("probe", Kind.CAMERA, driver, host, credentials=credentials, config=settings)
+    # A family of nothing but servers has no camera of its own to look at.
+    kind = Kind.CAMERA if Kind.CAMERA in made.kinds else min(made.kinds)
+    channels = () if kind is Kind.SERVER else (Channel(),)
+    device = Device("probe", kind, driver, host, credentials=credentials, channels=channels, config=settings)
     redactor = Redactor()
     redactor.learn([credentials.password] if credentials else [])
     raise typer.Exit(asyncio.run(_probe(device, redactor, as_json)))
@@ -235,4 +238,6 @@ def _entry_lines(device: Any, model: str) -> list[str]:
         lines.append(f"    credentials: {{username: {device.credentials.username}, password: env:CAMERA_PASSWORD}}")
     if getattr(device.config, "port", None):
         lines.append(f"    {device.driver}: {{port: {device.config.port}}}")
+    if not device.channels:
+        return [*lines, "    channels:", "      - {key: camera-1, vms: {id: 1}}  # each camera with its id in the VMS"]
     return [*lines, "    vms: {id: 1}  # its id in the VMS"]

@@ -17,6 +17,9 @@ def simulate(
     cameras: Annotated[int, typer.Option(min=0, max=5000, help="How many cameras the site has.")] = 20,
     panels: Annotated[int, typer.Option(min=0, max=1000, help="How many door panels.")] = 0,
     recorders: Annotated[int, typer.Option(min=0, max=200, help="How many NVRs, of four channels each.")] = 0,
+    media_servers: Annotated[
+        int, typer.Option(min=0, max=50, help="How many Flussonic media servers, of four cameras each.")
+    ] = 0,
     seed: Annotated[int, typer.Option(help="The same seed makes the same site.")] = 1,
     port: Annotated[
         int, typer.Option(min=0, max=65535, help="Port of the control API on 127.0.0.1; 0 takes a free one.")
@@ -44,6 +47,8 @@ def simulate(
         site.add("onvif", kind=Kind.INTERCOM)
     for _ in range(recorders):
         site.add("onvif", kind=Kind.SERVER, channels=4)
+    for number in range(media_servers):
+        site.add("flussonic", kind=Kind.SERVER, name=f"Media server {number + 1}", cameras=4)
     try:
         asyncio.run(_simulate(site, port, scenario, inventory, as_json))
     except (SiteError, OSError) as error:

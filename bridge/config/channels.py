@@ -38,9 +38,8 @@ class Channels:
         streams = entry.streams if entry else ()
         quiet = entry is not None and not entry.enabled
         from_above = inherited.get("vms")
-        fields = vms_model(kind).model_fields
         # A camera's fields in `defaults` do not concern a panel, and an id there is an error already.
-        usable = fields.keys() - {"id"}
+        usable = vms_model(kind).model_fields.keys() - {"id"}
         above = {key: from_above[key] for key in from_above if key in usable} if isinstance(from_above, dict) else {}
         listed = merged.get("channels")
         if listed and isinstance(listed, list):
@@ -51,7 +50,8 @@ class Channels:
                 place = find(layers, ("vms",), at_key=True)
                 self._report.error(place, f"a {kind} is nothing to the VMS by itself", "move it to the channels")
             return ()
-        return (Channel(streams=streams, vms=self._vms(kind, _laid_on(above, own), layers, quiet)),)
+        fields = self._vms(kind, _laid_on(above, own), layers, quiet)
+        return (Channel(streams=streams, vms=fields, service=entry.service if entry else None),)
 
     def _listed(
         self,
@@ -77,8 +77,11 @@ class Channels:
                 self._report.error(
                     place, "another channel of this device has the same key", "give it a key: of its own"
                 )
-            known = entry.channels[index] if entry else None
-            channels[key] = Channel(key, known.source if known else None, known.streams if known else (), fields)
+            if entry is None:
+                channels[key] = Channel(key)  # only its key is looked at any more
+                continue
+            known = entry.channels[index]
+            channels[key] = Channel(key, known.source, known.streams, fields, known.service or entry.service)
         return tuple(channels.values())
 
     def _belongs_below(self, own: Map, layers: Sequence[Layer]) -> None:

@@ -91,7 +91,8 @@ class Reader:
             "policy": self._same(Policy(**dict(watch))),
             "config": config,
         }
-        return Device(**values, fingerprint=fingerprint(values))
+        second_hand = driver is not None and driver.second_hand
+        return Device(**values, second_hand=second_hand, fingerprint=fingerprint(values))
 
     def _kind(self, driver: type[AnyDriver] | None, said: object, layers: Sequence[Layer]) -> Kind:
         try:

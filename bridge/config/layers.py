@@ -13,6 +13,7 @@ from typing import Any, Literal
 from bridge import registry
 from bridge.config.effective import Layer, Merged, Origin, find, merge
 from bridge.config.models import Defaults, DeviceFields, GroupEntry, SiteEntry
+from bridge.config.problems import PathPart
 from bridge.config.validate import Report, Validator
 from bridge.config.yaml12 import Map, Seq
 from bridge.driver import AnyDriver
@@ -71,7 +72,9 @@ class Layers:
         return layers, merged
 
 
-def entries(root: Map, key: Literal["sites", "groups", "devices"], report: Report) -> list[tuple[int, Map]]:
+def entries(
+    root: Map, key: Literal["sites", "groups", "config_templates", "devices"], report: Report
+) -> list[tuple[int, Map]]:
     """The blocks in one of the file's lists, with their numbers; anything else in there is reported."""
     whole = Layer("file", (), root)
     listed = root.get(key)
@@ -133,11 +136,17 @@ def check_reference(
         )
 
 
-def check_driver(layers: Sequence[Layer], name: object, drivers: Drivers, report: Report) -> type[AnyDriver] | None:
+def check_driver(
+    layers: Sequence[Layer],
+    name: object,
+    drivers: Drivers,
+    report: Report,
+    at: tuple[PathPart, ...] = ("driver",),
+) -> type[AnyDriver] | None:
     """The driver of that name, or None after reporting why not. A name that is no text is reported by its model."""
     if not isinstance(name, str) or (driver := drivers.load(name)) is not None:
         return driver if isinstance(name, str) else None
-    place = find(layers, ("driver",))
+    place = find(layers, at)
     if name in drivers.names:
         report.error(place, drivers.trouble(name), "mend the package that it comes from, or take another driver")
     else:

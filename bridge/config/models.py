@@ -27,6 +27,9 @@ from bridge.config.types import (
     Url,
 )
 from bridge.model import EventKind, Kind
+from bridge.settings.plan import Fit
+from bridge.settings.templates import Occasion
+from bridge.settings.vocabulary import Settings
 
 Port = Annotated[int, Field(strict=True, ge=1, le=65535)]
 Count = Annotated[int, Field(strict=True, ge=1)]
@@ -85,6 +88,13 @@ class Callbacks(Block):
     )
 
 
+class Files(Block):
+    """Files that the bridge makes for people: exports, clips. Each has a URL that nobody can guess, and goes away."""
+
+    life: Annotated[Duration, Field(gt=0)] = Field(3 * 3600.0, description="how long a file can be fetched")
+    max_size: Size = Field(2_000_000_000, description="bytes of all files together; a file beyond is refused")
+
+
 class Bridge(Block):
     """The bridge itself."""
 
@@ -109,6 +119,7 @@ class Bridge(Block):
     log: Log = Field(Log(), description="what it writes about itself")
     http: Http = Field(Http(), description="the listener for people, clients and monitoring")
     callbacks: Callbacks | None = Field(None, description="the listener for devices that call the bridge")
+    files: Files = Field(Files(), description="files that it makes for people")
 
 
 class Outbox(Block):
@@ -250,6 +261,7 @@ class ChannelEntry(Block):
         description="the streams to watch, high first; the driver picks if not given",
         examples=[["Profile_1", "Profile_2"]],
     )
+    service: Text | None = Field(None, description="the VMS's word for what it is used as; the device's if not given")
     vms: dict[str, Any] = Field(default_factory=dict, description="what the VMS knows of it")
 
 
@@ -263,6 +275,9 @@ class DeviceFields(Block):
     enabled: bool = Field(True, description="false leaves it out")
     credentials: LoginBlock | None = Field(None, description="how to log in")
     watch: Watch = Field(Watch(), description="how it is watched")
+    service: Text | None = Field(
+        None, description="the VMS's word for what it is used as; templates are chosen by it", examples=["8MP"]
+    )
     vms: dict[str, Any] = Field(default_factory=dict, description="what the VMS knows of it, fields as in pushes")
     streams: tuple[Text, ...] = Field(
         (),
@@ -307,6 +322,33 @@ class DeviceEntry(DeviceFields):
     group: Id | None = Field(None, description="the group it belongs to")
 
 
+class TemplateMatch(Block):
+    """Which devices a template is for. Everything that is said must hold; globs, upper or lower case."""
+
+    manufacturer: Text | None = Field(None, description="who made it, by its own word", examples=["Hikvision"])
+    model: Text | None = Field(None, description="its model, by its own word", examples=["DS-2CD2*"])
+    service: Text | None = Field(None, description="its service", examples=["8MP"])
+    driver: Text | None = Field(None, description="the driver that speaks its protocol", examples=["onvif"])
+
+
+class TemplateEntry(Block):
+    """A configuration template: what devices are to be set to."""
+
+    id: Annotated[int, Field(strict=True, ge=1)] = Field(description="its id in the VMS", examples=[12])
+    name: Text = Field(description="its name for people", examples=["Entrances"])
+    match: TemplateMatch = Field(TemplateMatch(), description="which devices it is for; all, if nothing is said")
+    values: Fit = Field("exact", description="nearest: where the device cannot have a value, the nearest that it can")
+    reboot: Literal["allow", "never"] = Field("never", description="whether a device may be rebooted where it needs it")
+    needs_streams: bool = Field(True, description="apply it only while the camera's streams are up")
+    automatic: tuple[Occasion, ...] = Field(
+        (), description="when it is applied by itself: first_seen, replaced", examples=[["first_seen", "replaced"]]
+    )
+    notify: Annotated[int, Field(strict=True, ge=1)] | None = Field(
+        None, description="id of the VMS user who hears what came of it when it was applied by itself", examples=[13]
+    )
+    settings: Settings = Field(description="what it says")
+
+
 class Root(Block):
     """The whole inventory."""
 
@@ -315,4 +357,5 @@ class Root(Block):
     defaults: Defaults = Field(Defaults(), description="what holds for every device that says nothing else")
     sites: tuple[SiteEntry, ...] = Field((), description="places; what they say holds for their devices")
     groups: tuple[GroupEntry, ...] = Field((), description="kinds of devices; what they say holds for theirs")
+    config_templates: tuple[TemplateEntry, ...] = Field((), description="what devices are to be set to")
     devices: tuple[DeviceEntry, ...] = Field((), description="the devices")

@@ -27,6 +27,7 @@ class Problem:
     """One thing to mend. `line` and `column` count from 1; 0 where there is no position (a file that is not there).
 
     `path` names the field as written, like `devices[2].watch.poll`; it is empty when the file as a whole is meant.
+    In a spreadsheet there is a `cell` (`B7`), and line and column are its.
     """
 
     file: str
@@ -36,9 +37,10 @@ class Problem:
     what: str
     mend: str = ""
     severity: Literal["error", "warning"] = "error"
+    cell: str = ""
 
     def __str__(self) -> str:
-        place = f"{self.file}:{self.line}:{self.column}" if self.line else self.file
+        place = f"{self.file}:{self.cell or f'{self.line}:{self.column}'}" if self.line else self.file
         kind = "warning: " if self.severity == "warning" else ""
         path = f"{self.path}: " if self.path else ""
         mend = f"; {self.mend}" if self.mend else ""

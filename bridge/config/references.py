@@ -20,6 +20,9 @@ _REFERENCE = re.compile(r"(?P<scheme>env|file|cred):(?P<name>.*)", re.DOTALL)
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _CREDENTIAL = re.compile(r"(?!\.\.?$)[A-Za-z0-9._-]{1,255}")
 _LARGEST = 64 * 1024  # bytes; a file longer than this is not a password
+# What a file from outside may name: only what was put there for templates. Anything else (the bridge's own secrets,
+# files of the machine) could be carried off by applying it to a device that somebody holds in his hands.
+_FOR_IMPORTS = re.compile(r"env:TEMPLATE_[A-Za-z0-9_]+|cred:template-[A-Za-z0-9._-]+")
 
 
 class Advice(NamedTuple):
@@ -43,15 +46,30 @@ LITERAL = Advice(
 )
 
 
+NOT_FOR_IMPORTS = Advice(
+    "a secret of an imported template stands where it may not",
+    "write env:TEMPLATE_… and set that variable where the bridge is started, or cred:template-…",
+)
+
+
 def is_reference(text: str) -> bool:
     return _REFERENCE.fullmatch(text) is not None
 
 
-class References:
-    """Resolves references of one inventory; each is looked up once, equal ones share one `Secret`."""
+def is_for_imports(text: str) -> bool:
+    """Whether it is a reference that an imported file may have."""
+    return _FOR_IMPORTS.fullmatch(text) is not None
 
-    def __init__(self, directory: Path, environ: Mapping[str, str]) -> None:
+
+class References:
+    """Resolves references of one inventory; each is looked up once, equal ones share one `Secret`.
+
+    `imported`: the text comes from outside; it names no files, and only secrets that are meant for it.
+    """
+
+    def __init__(self, directory: Path, environ: Mapping[str, str], *, imported: bool = False) -> None:
         self.directory = directory
+        self.imported = imported
         self._environ = environ
         self._found: dict[str, Secret] = {}
         self._cautions: dict[str, tuple[Advice, ...]] = {}
@@ -64,6 +82,8 @@ class References:
         """The secret that `text` refers to, or is. Raises Unresolved."""
         if text in self._found:
             return self._found[text]
+        if self.imported and not is_for_imports(text):
+            raise Unresolved(*NOT_FOR_IMPORTS)
         cautions: tuple[Advice, ...] = ()
         match = _REFERENCE.fullmatch(text)
         if match is None:

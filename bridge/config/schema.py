@@ -20,6 +20,7 @@ from bridge.config.models import ChannelEntry, Defaults, DeviceEntry, GroupEntry
 from bridge.config.types import Listen, read_duration
 from bridge.config.units import format_duration
 from bridge.pushes.resource import CameraFields, IntercomFields
+from bridge.settings.vocabulary import Settings
 
 Schema = dict[str, Any]
 
@@ -31,8 +32,8 @@ _WORDS_FOR_BOOLEANS = ["on", "off", "yes", "no"]
 
 def inventory_schema() -> Schema:
     """The schema as a JSON-compatible dict; all its references are inside of it."""
-    configs, broken = _driver_configs()
-    tops: tuple[type[BaseModel], ...] = (Root, CameraFields, IntercomFields, *configs.values())
+    configs, vendor, broken = _driver_models()
+    tops: tuple[type[BaseModel], ...] = (Root, CameraFields, IntercomFields, *configs.values(), *vendor.values())
     models = dict.fromkeys(model for top in tops for model in reachable(top))
     references, whole = models_json_schema(
         [(model, "validation") for model in models],
@@ -58,6 +59,13 @@ def inventory_schema() -> Schema:
             properties[driver] = {**references[config, "validation"], "description": about}
         for driver, reason in broken.items():
             properties[driver] = {"type": "object", "description": reason}
+
+    definitions[name_of(Settings)]["properties"]["vendor"] = {
+        "type": "object",
+        "description": Settings.model_fields["vendor"].description,
+        "properties": {driver: dict(references[model, "validation"]) for driver, model in vendor.items()},
+        "additionalProperties": False,
+    }
 
     blocks: tuple[type[BaseModel], ...] = (LoginBlock, Watch, CameraFields, IntercomFields, *configs.values())
     for name in {name_of(model) for block in blocks for model in reachable(block)}:
@@ -115,12 +123,18 @@ def _loosened(field: Schema, *, null: bool) -> Schema:
     return {**(branches[0] if len(branches) == 1 else {"anyOf": branches}), **about}
 
 
-def _driver_configs() -> tuple[dict[str, type[BaseModel]], dict[str, str]]:
+def _driver_models() -> tuple[dict[str, type[BaseModel]], dict[str, type[BaseModel]], dict[str, str]]:
+    """By driver: its part of the inventory, its own settings in templates, and what keeps it from being loaded."""
     configs: dict[str, type[BaseModel]] = {}
+    vendor: dict[str, type[BaseModel]] = {}
     broken: dict[str, str] = {}
     for name in registry.names():
         try:
-            configs[name] = registry.load(name).Config
+            driver = registry.load(name)
         except registry.BrokenDriver as error:
             broken[name] = str(error)
-    return configs, broken
+            continue
+        configs[name] = driver.Config
+        if driver.VendorSettings is not None:
+            vendor[name] = driver.VendorSettings
+    return configs, vendor, broken

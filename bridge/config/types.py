@@ -100,6 +100,8 @@ SecretValue = Annotated[
 def _path(value: object, info: ValidationInfo) -> Path:
     if not isinstance(value, str | Path) or not str(value) or "\0" in str(value):
         raise invalid("must be a path", "write it relative to this file, or in full")
+    if isinstance(info.context, References) and info.context.imported:
+        raise invalid("an imported file cannot name files of this machine", "say it in the inventory")
     return info.context.directory / value if isinstance(info.context, References) else Path(value)
 
 

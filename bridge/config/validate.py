@@ -94,9 +94,11 @@ class Report:
         if len(self._problems) >= _MOST_PROBLEMS:
             place = Place("file", (), Mark(0, 0), 0)
             what, mend = "has more problems than are listed", "mend these first"
-        problem = Problem(self.file, *place.mark, shown(place.path), what, mend, severity)
-        self._problems.setdefault((place, what), problem)
+        self._problems.setdefault((place, what), self._problem(place, what, mend, severity))
         self.failed = self.failed or severity == "error"
+
+    def _problem(self, place: Place, what: str, mend: str, severity: Literal["error", "warning"]) -> Problem:
+        return Problem(self.file, *place.mark, shown(place.path), what, mend, severity)
 
     @property
     def problems(self) -> list[Problem]:

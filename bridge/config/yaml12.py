@@ -58,6 +58,11 @@ def _mark(position: int) -> Mark:
     return Mark((position >> _COLUMN_BITS) + 1, (position & _COLUMN_MASK) + 1)
 
 
+def position(mark: Mark) -> int:
+    """A place as `Map` and `Seq` keep it."""
+    return mark.line - 1 << _COLUMN_BITS | mark.column - 1
+
+
 class Map(dict[Any, Any]):
     """A map that knows where it stands. Keys that a `<<` brought in keep the place where they are written."""
 
@@ -82,6 +87,11 @@ class Map(dict[Any, Any]):
         if len(self._order) != len(self):
             self._order = {known: number for number, known in enumerate(self)}
         return self._order[key]
+
+    def put(self, key: Any, value: Any, mark: Mark) -> None:
+        """A new key and its value, both at one place: of something that is no YAML, and is read like it."""
+        self[key] = value
+        self._at += (position(mark),) * 2
 
     def merge_in(self, other: Map) -> None:
         """What `<<` does: take over the keys that are not here yet."""

@@ -35,7 +35,7 @@ from bridge.settings.vocabulary import Flat
 from bridge.state.device import DeviceState
 from bridge.store.store import Store
 
-PARALLEL = 32  # cameras that are worked on at the same time
+PARALLEL = 64  # cameras that are worked on at the same time
 PATIENCE = 600.0  # seconds that an automatic apply waits for a camera to be ready
 SEEN = "seen"  # the key in a device's memory under which stands who it was
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import Any, Literal
 
@@ -44,7 +44,11 @@ class Match:
 
 @dataclass(frozen=True, slots=True)
 class Template:
-    """`settings` may have variables in texts. `fingerprint` changes with anything that it says, secrets included."""
+    """`settings` may have variables in texts. `fingerprint` changes with anything that it says, secrets included.
+
+    `references` has for the path of each secret (`users.operator.password`) what stands for it in the file:
+    `env:NAME`. A secret that the file says itself is not in it.
+    """
 
     id: int
     name: str
@@ -56,6 +60,7 @@ class Template:
     automatic: frozenset[Occasion] = frozenset()  # when it is applied by itself
     notify: int | None = None  # the VMS user who hears of that
     fingerprint: str = ""
+    references: Mapping[str, str] = field(default_factory=dict)
 
 
 # What a text of a template may have filled in, and for people what that is.
@@ -82,6 +87,11 @@ class Unfilled(ValueError):
 def unknown_variables(text: str) -> list[str]:
     """Variables in a text that there are not."""
     return [name for name in _VARIABLE.findall(text) if name not in VARIABLES]
+
+
+def has_open_variable(text: str) -> bool:
+    """Whether a variable begins somewhere in a text and does not end."""
+    return "${" in _VARIABLE.sub("", text)
 
 
 def expand(settings: Settings, device: Device, channel: Channel) -> Settings:

@@ -25,7 +25,8 @@ Flat = Mapping[str, Value]
 
 Percent = Annotated[int, Field(ge=0, le=100)]
 FontSize = Annotated[int, Field(ge=1, le=256)]
-Key = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^\S+$")]
+# The number of a relay does as well as its name.
+Key = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^\S+$", coerce_numbers_to_str=True)]
 
 
 class Block(BaseModel):

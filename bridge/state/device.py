@@ -119,10 +119,12 @@ def events_lost(state: DeviceState, now: Instant) -> DeviceState:
 
 def _settle(state: DeviceState, device: Device, streams: Mapping[str, tuple[Stream, ...]], now: Instant) -> Step:
     reach: Reach = state.reach.reach
+    # A media server that is gone says nothing about its cameras: one outage, told once, is not a thousand.
+    of_cameras = Reach.UNKNOWN if reach is Reach.OFFLINE and device.second_hand else reach
     changes: list[StatusChange] = []
     cameras = dict(state.cameras)
     for key, one in cameras.items():
-        cameras[key], changed = camera.observe(one, reach, streams.get(key), now, device.policy)
+        cameras[key], changed = camera.observe(one, of_cameras, streams.get(key), now, device.policy)
         if changed:
             changes.append(StatusChange(key, cameras[key].status.announced))
     intercoms = dict(state.intercoms)

@@ -17,13 +17,17 @@ from contextlib import asynccontextmanager, suppress
 from types import TracebackType
 from typing import Any, ParamSpec, TypeVar
 
+from aiohttp import web
+
 from bridge.clock import Clock, Instant, SystemClock, Wake
 from bridge.driver import AnyDriver, DriverIO, Memory, ShortMemory
+from bridge.metrics import Metrics
 from bridge.model import Channel, Credentials, Device, Kind
 from bridge.secrets import Secret
 from bridge.supervisor import http_session
 from bridge.testing.measuring import open_sockets
 from bridge.testing.simulator import Fault, Simulator
+from bridge.web.callbacks import CallbackListener
 
 # A password that no text contains by accident, with what breaks naive escaping in URLs, XML, JSON and headers.
 CANARY = "kan@rie:7/%20&<\"'>#4711"
@@ -208,6 +212,7 @@ def device_of(entry: Mapping[str, Any], driver: type[AnyDriver], own: Mapping[st
         credentials=login and Credentials(login["username"], Secret(login["password"])),
         channels=tuple(listed),
         config=driver.Config.model_validate({**entry.get(driver.name, {}), **own}),
+        second_hand=driver.second_hand,
     )
 
 
@@ -245,6 +250,7 @@ class Bench:
         loop.set_exception_handler(self._complain)
         gc.freeze()  # what was there before is not looked at when garbage is collected in the end, which takes long
         self._sockets = open_sockets()
+        await self._listen_for_devices()
         self._tasks_before = asyncio.all_tasks()
         self.session = http_session()
         if not self._keep_alive:
@@ -252,6 +258,15 @@ class Bench:
             self.session.headers["Connection"] = "close"
         self._stage.start()
         return self
+
+    async def _listen_for_devices(self) -> None:
+        """Where drivers whose devices call the bridge have themselves called."""
+        self._callbacks = CallbackListener("", Metrics(), SystemClock())
+        self._web = web.AppRunner(self._callbacks.application(), access_log=None, shutdown_timeout=0.1)
+        await self._web.setup()
+        await web.TCPSite(self._web, "127.0.0.1", 0).start()
+        host, port = self._web.addresses[0][:2]
+        self._callbacks.base_url = f"http://{host}:{port}"
 
     async def unit(self, seed: int = 1) -> Unit:
         """A simulated device that is up."""
@@ -278,6 +293,7 @@ class Bench:
             clock=clock or SystemClock(),
             random=random.Random(1),
             memory=memory or SlowMemory(),
+            callbacks=self._callbacks,
         )
         made = self._driver(device, device.config, io)
         self._drivers.append(made)
@@ -374,6 +390,7 @@ class Bench:
                 await unit.stop()
         await self.session.close()
         await self._stage.close()
+        await self._web.cleanup()
         gc.unfreeze()
 
     def _complain(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:

@@ -16,12 +16,12 @@ import structlog
 from aiohttp import web
 
 from bridge.clock import Clock
-from bridge.driver import CallbackRequest
+from bridge.driver import BODY_LIMIT, CallbackRequest
 from bridge.errors import DeviceError
 from bridge.metrics import Metrics
 from bridge.model import Device
+from bridge.web.buckets import Bucket
 
-BODY_LIMIT = 256 << 10
 BODY_SECONDS = 10.0
 # A device may call this often in bursts; what comes faster is told to come later.
 BURST = 200
@@ -34,15 +34,15 @@ log = structlog.get_logger("callbacks")
 class _Registered:
     """One device's callback: `bridge.driver.Callback`."""
 
-    __slots__ = ("_owner", "device", "handler", "refilled_at", "secret", "tokens")
+    __slots__ = ("_owner", "body_limit", "bucket", "device", "handler", "secret")
 
-    def __init__(self, owner: CallbackListener, device: Device, handler: Handler, now: float) -> None:
+    def __init__(self, owner: CallbackListener, device: Device, handler: Handler, body_limit: int, now: float) -> None:
         self._owner = owner
         self.device = device
         self.handler = handler
+        self.body_limit = body_limit
         self.secret = secrets.token_urlsafe(24)
-        self.tokens = float(BURST)
-        self.refilled_at = now
+        self.bucket = Bucket(BURST, PER_SECOND, now)
 
     @property
     def url(self) -> str:
@@ -50,14 +50,6 @@ class _Registered:
 
     def close(self) -> None:
         self._owner.forget(self.secret)
-
-    def allowed(self, now: float) -> bool:
-        self.tokens = min(BURST, self.tokens + (now - self.refilled_at) * PER_SECOND)
-        self.refilled_at = now
-        if self.tokens < 1:
-            return False
-        self.tokens -= 1
-        return True
 
 
 class CallbackListener:
@@ -69,8 +61,8 @@ class CallbackListener:
         self._clock = clock
         self._registered: dict[str, _Registered] = {}
 
-    def register(self, device: Device, handler: Handler) -> _Registered:
-        one = _Registered(self, device, handler, self._clock.now().mono)
+    def register(self, device: Device, handler: Handler, *, body_limit: int = BODY_LIMIT) -> _Registered:
+        one = _Registered(self, device, handler, body_limit, self._clock.now().mono)
         self._registered[one.secret] = one
         return one
 
@@ -78,7 +70,7 @@ class CallbackListener:
         self._registered.pop(secret, None)
 
     def application(self) -> web.Application:
-        app = web.Application(client_max_size=BODY_LIMIT)
+        app = web.Application()
         app.router.add_route("*", "/{secret:.*}", self._receive)
         return app
 
@@ -91,11 +83,12 @@ class CallbackListener:
         if not await _is_from(source, one.device.address):
             log.warning("callback from a foreign address", device=one.device.id, source=source)
             return self._answer("foreign_source", 404)
-        if not one.allowed(self._clock.now().mono):
+        if one.bucket.take(self._clock.now().mono):
             return self._answer("too_often", 429, {"Retry-After": "1"})
         try:
             async with asyncio.timeout(BODY_SECONDS):
-                body = await request.read()
+                # aiohttp takes the limit from each request's copy of itself: drivers differ in theirs.
+                body = await request.clone(client_max_size=one.body_limit).read()
         except web.HTTPRequestEntityTooLarge:
             return self._answer("too_large", 413)
         except (TimeoutError, ConnectionError):

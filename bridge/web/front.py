@@ -12,6 +12,7 @@ from prometheus_client import generate_latest
 from bridge.clock import Clock
 from bridge.config import models
 from bridge.delivery.pusher_server import PusherServer
+from bridge.files import Shelf
 from bridge.metrics import Metrics
 from bridge.web.api import Api
 from bridge.web.broadcasting import Broadcasting
@@ -46,16 +47,18 @@ class Front:
         servers: Sequence[PusherServer],
         tokens: Tokens,
         api: Api,
+        shelf: Shelf,
         metrics: Metrics,
         before_metrics: Callable[[], None],
         ready: Ready,
         clock: Clock,
     ) -> None:
         """Raises OSError when the address cannot be listened on."""
-        app = web.Application(client_max_size=1 << 20)
+        app = web.Application(client_max_size=1 << 20, middlewares=[api.middleware])
         app.add_routes(_pages())
         app.add_routes(_health(metrics, before_metrics, ready))
         app.add_routes(api.routes())
+        app.add_routes(shelf.routes())
         if servers:
             app.add_routes(Broadcasting(tokens, servers, clock=clock, metrics=metrics).routes())
         for server in servers:

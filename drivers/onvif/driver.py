@@ -38,6 +38,8 @@ from drivers.transports import rtsp, xml
 
 # How old, in seconds, the list of profiles (and with it the proof that our password still works) may become.
 REFRESH = 300.0
+# How long, in seconds, what a device offers is remembered while it is being set up.
+SETTING_UP = 20.0
 # The VMS knows two streams of a camera: high and low.
 STREAMS = 2
 _OF_VIDEO = frozenset({EventKind.MOTION, EventKind.TAMPER, EventKind.SIGNAL_LOSS, EventKind.ANALYTICS})
@@ -52,7 +54,7 @@ class OnvifDriver(Driver[OnvifConfig]):
     Config = OnvifConfig
     settings = table.OPERATIONS
 
-    __slots__ = ("_channels", "_client", "_fresh_until", "_listed", "_no_rtsp_until", "_subscriptions")
+    __slots__ = ("_channels", "_client", "_fresh_until", "_listed", "_no_rtsp_until", "_subscriptions", "_units")
 
     def __init__(self, device: Device, config: OnvifConfig, io: DriverIO) -> None:
         super().__init__(device, config, io)
@@ -61,6 +63,7 @@ class OnvifDriver(Driver[OnvifConfig]):
         self._listed: dict[str, tuple[Stream, ...]] = {}  # the streams of each channel, by the profile list
         self._channels: dict[str, str] = {}  # which channel an event's source token belongs to
         self._fresh_until: float | None = None  # monotonic; None: the profiles have to be asked for
+        self._units: dict[str, tuple[float, Unit]] | None = None  # channels that are being set up, each until a time
         self._no_rtsp_until = 0.0  # monotonic; RTSP refused the credentials, and too many tries lock the account
 
     @classmethod
@@ -76,6 +79,7 @@ class OnvifDriver(Driver[OnvifConfig]):
     # -- who it is -----------------------------------------------------------------------------------------------
 
     async def probe(self) -> Identity:
+        self._units = None
         await self._client.measure_clock()
         await self._find_services()
         info = await self._client.call(DEVICE, wsdl.message("devicemgmt", "GetDeviceInformation"))
@@ -129,6 +133,8 @@ class OnvifDriver(Driver[OnvifConfig]):
     async def poll(self) -> Reading:
         await self._client.measure_clock()
         now = self.io.clock.now().mono
+        if self._units is not None and all(until <= now for until, _ in self._units.values()):
+            self._units = None
         if self._fresh_until is None or now >= self._fresh_until or self._client.authorised_at is None:
             await self._read_profiles()
             self._fresh_until = now + REFRESH * self.io.random.uniform(0.8, 1.0)
@@ -259,6 +265,9 @@ class OnvifDriver(Driver[OnvifConfig]):
     async def _unit(self, channel: Channel) -> Unit:
         """The channel with its encoders, high first: in the order that they had when they were first looked at, because
         a template may make the first one the smaller."""
+        known, now = (self._units or {}).get(channel.key), self.io.clock.now().mono
+        if known is not None and now < known[0]:
+            return known[1]
         if MEDIA not in self._client.paths and MEDIA2 not in self._client.paths:
             await self._find_services()
         try:
@@ -277,7 +286,9 @@ class OnvifDriver(Driver[OnvifConfig]):
             own.sort(key=lambda one: places[one.encoder])
         else:
             await self.io.memory.put(key, "\n".join(one.encoder for one in own))
-        return Unit(self._client, self.device, channel, self.io, tuple(own))
+        unit = Unit(self._client, self.device, channel, self.io, tuple(own))
+        self._units = {**(self._units or {}), channel.key: (now + SETTING_UP, unit)}
+        return unit
 
     # -- what else is there --------------------------------------------------------------------------------------
 

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import os
 import ssl
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -32,13 +33,13 @@ class Reply:
     body: bytes
 
 
-class _Dropped(Exception):
+class Dropped(Exception):
     """The connection went away before the first byte of an answer: an idle one that the device had closed."""
 
 
 # Many cameras close a kept-alive connection just as the next request arrives on it. Once more is enough.
 _once_more = AsyncRetrying(
-    retry=retry_if_exception_type(_Dropped), stop=stop_after_attempt(2), wait=wait_random(0, 0.1), reraise=True
+    retry=retry_if_exception_type(Dropped), stop=stop_after_attempt(2), wait=wait_random(0, 0.1), reraise=True
 )
 
 
@@ -66,9 +67,9 @@ async def exchange(
     try:
         try:
             return await _attempt(session, method, url, body, headers, timeout, limit, tls)
-        except _Dropped:
+        except Dropped:
             return await _once_more(_attempt, session, method, url, body, headers, timeout, limit, tls)
-    except _Dropped as error:
+    except Dropped as error:
         raise Unreachable("it closes the connection without an answer", Rung.REACHABLE) from error
 
 
@@ -82,17 +83,26 @@ async def _attempt(
     limit: int,
     tls: ssl.SSLContext | bool,
 ) -> Reply:
-    try:
+    with named(timeout):
         async with session.request(
             method, url, data=body, headers=headers, timeout=timeout, allow_redirects=False, ssl=tls
         ) as response:
             content = await _read(response, limit)
-            if 300 <= response.status < 400 and "Location" in response.headers:
-                target = response.headers["Location"][:200]
-                raise ProtocolError(
-                    f"it redirects to {target}, which is not followed: list that address if it is right"
-                )
+            refuse_redirect(response)
             return Reply(response.status, response.headers, content)
+
+
+def refuse_redirect(response: aiohttp.ClientResponse) -> None:
+    if 300 <= response.status < 400 and "Location" in response.headers:
+        target = response.headers["Location"][:200]
+        raise ProtocolError(f"it redirects to {target}, which is not followed: list that address if it is right")
+
+
+@contextmanager
+def named(timeout: aiohttp.ClientTimeout) -> Iterator[None]:
+    """Calls what goes wrong on the way by its name in `bridge.errors`."""
+    try:
+        yield
     except aiohttp.ClientConnectorCertificateError as error:
         raise Unreachable(
             f"its certificate is not trusted ({error.certificate_error}): install its CA or set tls: insecure",
@@ -109,7 +119,7 @@ async def _attempt(
     except aiohttp.ClientPayloadError as error:
         raise ProtocolError("it closes the connection in the middle of its answer") from error
     except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError) as error:
-        raise _Dropped from error
+        raise Dropped from error
     except (aiohttp.ClientError, ValueError) as error:
         # Not `from error`: aiohttp keeps the request's headers in it, and with them a password.
         raise ProtocolError(f"it does not speak HTTP: {type(error).__name__}") from None

@@ -42,6 +42,19 @@ BARS: dict[str, dict[str, tuple[float | None, str]]] = {
         "ratio_to_best": (None, "the same / the best peer there is"),
         "stuck_p99_ratio": (2.0, "the healthy ones' 99th percentile with one stuck subscriber / without"),
     },
+    "template_bulk": {
+        "wall_s": (60.0, "a template of five sections on 500 cameras with 50 ms answers, seconds"),
+        "cpu_ms_per_camera": (40.0, "the bridge's CPU for it, a camera, milliseconds"),
+    },
+    "flussonic_poll": {
+        "core_share": (0.03, "of a core, 5,000 streams on 5 Flussonic servers polled every 10 s"),
+        "rss_mb": (None, "memory of the bridge with them, MB"),
+    },
+    "flussonic_events": {
+        "lost": (0.0, "events lost of 1,000 a second"),
+        "sink_p99_ms": (50.0, "how long the server waits for the answer to a batch, 99th percentile, milliseconds"),
+        "core_share": (None, "of a core, while they come"),
+    },
     "outbox": {"pushes_per_s": (None, "pushes committed with their state, delivered and acknowledged, a second")},
 }
 LIMIT = 120.0

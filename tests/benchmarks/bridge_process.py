@@ -20,13 +20,20 @@ KEY, SECRET = "bench-key", "bench-secret"
 class Bridge:
     """`device-bridge run` on a simulated site; killed when the block ends."""
 
-    def __init__(self, folder: Path, site: dict[str, Any], watch: dict[str, Any], onvif: dict[str, Any]) -> None:
+    def __init__(
+        self, folder: Path, site: dict[str, Any], watch: dict[str, Any], onvif: dict[str, Any] | None = None
+    ) -> None:
         config = folder / "config.json"  # JSON is YAML
         inventory = {
-            "bridge": {"data": str(folder / "data"), "http": {"listen": "127.0.0.1:0"}, "log": {"format": "json"}},
+            "bridge": {
+                "data": str(folder / "data"),
+                "http": {"listen": "127.0.0.1:0"},
+                "callbacks": {"listen": "127.0.0.1:0"},
+                "log": {"format": "json"},
+            },
             "delivery": {"sinks": [{"name": "bench", "type": "pusher_server", "key": KEY, "secret": SECRET}]},
-            "defaults": {**site.get("defaults", {}), "watch": watch, "onvif": onvif},
-            "sites": site["sites"],
+            "defaults": {**site.get("defaults", {}), "watch": watch, "onvif": onvif or {}},
+            "sites": site.get("sites", []),
             "devices": site["devices"],
         }
         config.write_text(json.dumps(inventory))

@@ -56,7 +56,7 @@ async def test_clients_and_the_api_take_what_the_ready_file_says(tmp_path: Path)
             assert push["event"].startswith("App\\Events\\")
             assert json.loads(push["data"])["subject"] is None
             async with http.get(f"{told['http']}/api/v1/devices", headers=headers) as answer:
-                assert len((await answer.json())["devices"]) == 4
+                assert len((await answer.json())["devices"]) == 5
             async with http.get(f"{told['http']}/api/v1/devices") as answer:
                 assert answer.status == 401
         with urllib.request.urlopen(f"{told['http']}/metrics", timeout=5) as page:

@@ -15,6 +15,8 @@ from bridge.config.load import load
 from bridge.model import Kind
 from bridge.service import Service
 from bridge.state.reachability import Reach
+from bridge.testing.http_simulator import HttpSimulator
+from drivers.flussonic.simulator import FlussonicSimulator
 from drivers.onvif.simulator import OnvifSimulator
 from tests.support import until
 
@@ -27,18 +29,21 @@ KINDS: dict[str, dict[str, Any]] = {
     "nvr-1": {"channels": 2},
     "panel-1": {"kind": Kind.INTERCOM, "username": "operator"},
 }
+STREAMS = ("playground", "playground-low", "live/garden", "live/garden_sd")
 
 
 @pytest.fixture(autouse=True)
 def _secrets(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("CAM_PASSWORD", "NVR_PASSWORD", "PANEL_PASSWORD"):
+    flussonic = ("FLUSSONIC_PASSWORD", "FLUSSONIC_PLAYBACK_KEY")
+    templates = ("VMS_USER_PASSWORD", "SIP_PASSWORD", "DOOR_CODE")
+    for name in ("CAM_PASSWORD", "NVR_PASSWORD", "PANEL_PASSWORD", *flussonic, *templates):
         monkeypatch.setenv(name, PASSWORD)
     monkeypatch.setenv("PUSHER_SECRET", "pusher-secret")
     monkeypatch.setenv("VMS_PUSH_SECRET", "vms-secret")
     monkeypatch.setenv("WEBHOOK_SECRET", "hook-secret")
 
 
-def on_this_machine(simulators: dict[str, OnvifSimulator], receiver: str, folder: Path) -> Path:
+def on_this_machine(simulators: dict[str, HttpSimulator | OnvifSimulator], receiver: str, folder: Path) -> Path:
     """The example with the addresses, ports and tokens of simulated devices, and `receiver` in the place of the servers
     that it publishes to; everything else as it stands."""
     example: dict[str, Any] = json.loads(json.dumps(yaml12.load(EXAMPLE.read_bytes()).root))
@@ -51,7 +56,9 @@ def on_this_machine(simulators: dict[str, OnvifSimulator], receiver: str, folder
         if (simulator := simulators.get(device["id"])) is None:
             continue
         device["address"] = "127.0.0.1"
-        device.setdefault("onvif", {})["port"] = simulator.port
+        device.setdefault(simulator.driver, {})["port"] = simulator.port
+        if not isinstance(simulator, OnvifSimulator):
+            continue
         tokens = list(simulator.state.profiles)
         sources = list(dict.fromkeys(one.source.token for one in simulator.state.profiles.values()))
         if "streams" in device:
@@ -85,24 +92,28 @@ async def receiving(taken: list[str], stack: AsyncExitStack) -> str:
 
 async def test_the_example_runs(tmp_path: Path) -> None:
     async with AsyncExitStack() as stack:
-        simulators = {}
-        for name, traits in KINDS.items():
-            simulators[name] = OnvifSimulator(name, password=PASSWORD, **traits)
-            await simulators[name].start()
-            stack.push_async_callback(simulators[name].stop)
+        simulators: dict[str, HttpSimulator | OnvifSimulator] = {
+            name: OnvifSimulator(name, password=PASSWORD, **traits) for name, traits in KINDS.items()
+        }
+        streams = tuple({"name": name, "inputs": []} for name in STREAMS)
+        simulators["media-1"] = FlussonicSimulator(username="bridge", password=PASSWORD, cameras=0, streams=streams)
+        for simulator in simulators.values():
+            await simulator.start()
+            stack.push_async_callback(simulator.stop)
         taken: list[str] = []
         bridge = Service(load(on_this_machine(simulators, await receiving(taken, stack), tmp_path)))
         await bridge.start()
         stack.push_async_callback(bridge.stop)
         runners = bridge.supervisor.runners
-        assert set(runners) == {*KINDS, "panel-2"}
-        reached = [runners[name] for name in KINDS]
+        assert set(runners) == {*simulators, "panel-2"}
+        reached = [runners[name] for name in simulators]
         await until(lambda: all(one.state.reach.reach is Reach.ONLINE and one.state.facts for one in reached), 20)
-        assert [one.state.health.detail for one in reached] == ["", "", "", ""]
-        await until(lambda: bridge.store.last_seq >= 6, 10)
+        assert [one.state.health.detail for one in reached] == [""] * len(reached)
+        await until(lambda: bridge.store.last_seq >= 8, 10)
         rows = [json.loads(row.body)["data"]["data"] for row in await bridge.store.outbox_after(0, 100)]
         told = {(row.get("camera") or row)["id"]: (row.get("camera") or row)["status"] for row in rows}
-        assert told == {429: "active", 430: "active", 431: "active", 432: "active", 17: "active", 18: "empty"}
+        cameras = dict.fromkeys((429, 430, 431, 432, 441, 442), "active")
+        assert told == {**cameras, 17: "active", 18: "empty"}
         own_words = [row["status_pretty"] for row in rows if row.get("id") == 17]
         assert own_words == ["Works"]
         await until(lambda: {path for path in taken if path.startswith("/apps/app/")}, 10)

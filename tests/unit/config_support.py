@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 
 from bridge import registry
 from bridge.config.load import InvalidInventory, Inventory, Problem, load_bytes
-from bridge.config.types import Duration, SecretValue
+from bridge.config.types import Duration, ExistingFile, SecretValue
 from bridge.driver import AnyDriver, Driver
 from bridge.model import Capability, Kind
 
@@ -37,6 +37,7 @@ class BoxConfig(BaseModel):
     limit: int | None = Field(5, description="null means the built-in five")
     accounts: tuple[Account, ...] = Field((), description="more logins")
     quiet: bool = Field(False, description="say less")
+    file: ExistingFile | None = Field(None, description="a file")
 
     @field_validator("size")
     @classmethod
@@ -67,6 +68,7 @@ class BoxDriver(Driver[BoxConfig]):
     kinds: ClassVar[frozenset[Kind]] = frozenset({Kind.CAMERA, Kind.INTERCOM, Kind.SERVER, Kind.SWITCH})
     capabilities: ClassVar[frozenset[Capability]] = frozenset()
     Config: ClassVar[type[BaseModel]] = BoxConfig
+    VendorSettings: ClassVar[type[BaseModel] | None] = BoxConfig
 
 
 class PanelConfig(BaseModel):

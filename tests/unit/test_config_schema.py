@@ -29,6 +29,9 @@ from bridge.config.models import (
 from bridge.config.schema import default_text, inventory_schema
 from bridge.config.units import parse_size
 from bridge.pushes.resource import CameraFields, IntercomFields
+from bridge.settings import vocabulary
+from bridge.settings.templates import VARIABLES as VARIABLES_OF_TEMPLATES
+from drivers.flussonic.config import FlussonicConfig
 from drivers.onvif.config import OnvifConfig
 from tests.unit.config_support import stub_drivers
 
@@ -36,8 +39,10 @@ HERE = Path(__file__).parents[2]
 EXAMPLE = HERE / "config.example.yaml"
 REFERENCE = HERE / "docs" / "configuration.md"
 VARIABLES = re.findall(r"^# {3}([A-Z_]+) {2,}", EXAMPLE.read_text(), re.MULTILINE)
-MODELS: list[type[BaseModel]] = [*reachable(Root), CameraFields, IntercomFields, OnvifConfig]
+MODELS: list[type[BaseModel]] = [*reachable(Root), CameraFields, IntercomFields, FlussonicConfig, OnvifConfig]
 FIELDS = [(model, name) for model in MODELS for name in model.model_fields]
+# What devices can be set to has a reference of its own.
+DOCUMENTED = [(model, name) for model, name in FIELDS if model.__module__ != vocabulary.__name__]
 
 
 @pytest.fixture(scope="module")
@@ -56,7 +61,7 @@ def complaints(schema: dict[str, Any], text: str) -> list[str]:
 def test_the_example_loads_without_a_warning() -> None:
     inventory = load(EXAMPLE, environ=dict.fromkeys(VARIABLES, "a-secret"))
     assert inventory.warnings == ()
-    assert len(inventory.devices) == 5
+    assert len(inventory.devices) == 6
     assert len(inventory.disabled) == 1
     assert len(inventory.delivery.sinks) == 3
 
@@ -181,11 +186,14 @@ SECTIONS: dict[str, str] = {
     "Http": "### bridge.http",
     "Tls": "### bridge.http",
     "Callbacks": "### bridge.callbacks",
+    "Files": "### bridge.files",
     "Delivery": "## delivery",
     "Outbox": "### delivery.outbox",
     "PusherServer": "### delivery.sinks, type pusher_server",
     "PusherHttp": "### delivery.sinks, type pusher_http",
     "SinkTls": "### delivery.sinks, type pusher_http",
+    "TemplateEntry": "## config_templates",
+    "TemplateMatch": "### match",
     "DeviceEntry": "## devices",
     "Events": "### delivery.events",
     "WebhookSink": "### delivery.sinks, type webhook",
@@ -194,6 +202,7 @@ SECTIONS: dict[str, str] = {
     "ChannelEntry": "### channels",
     "CameraFields": "### vms, of a camera or a channel",
     "IntercomFields": "### vms, of an intercom panel",
+    "FlussonicConfig": "### flussonic",
     "OnvifConfig": "### onvif",
     "Defaults": "## defaults, sites, groups",
     "SiteEntry": "## defaults, sites, groups",
@@ -220,7 +229,7 @@ def documented(heading: str) -> dict[str, str]:
     return found
 
 
-@pytest.mark.parametrize(("model", "name"), FIELDS, ids=lambda value: getattr(value, "__name__", value))
+@pytest.mark.parametrize(("model", "name"), DOCUMENTED, ids=lambda value: getattr(value, "__name__", value))
 def test_the_reference_tells_of_every_field_and_its_default(model: type[BaseModel], name: str) -> None:
     heading = SECTIONS[model.__name__]
     if model is Root:
@@ -246,6 +255,11 @@ def test_the_reference_links_to_its_own_sections() -> None:
     headings = re.findall(r"^#+ (.*)$", REFERENCE.read_text(), re.MULTILINE)
     anchors = {re.sub(r"[^\w -]", "", heading).lower().replace(" ", "-") for heading in headings}
     assert set(re.findall(r"\(#([^)]+)\)", REFERENCE.read_text())) <= anchors
+
+
+def test_the_reference_tells_of_every_variable() -> None:
+    said = dict(re.findall(r"^\| `\$\{([a-z_.]+)\}` \| (.*) \|$", section("### Variables"), re.MULTILINE))
+    assert said == {name: what for name, (what, _) in VARIABLES_OF_TEMPLATES.items()}
 
 
 def test_the_bridge_has_a_host_name_by_default() -> None:

@@ -34,7 +34,7 @@ async def read(unit: Unit, section: str) -> Told:
     if IMAGING not in unit.client.paths:
         return NOTHING
     source = unit.profile.source
-    told = await unit.ask(IMAGING, wsdl.fresh("imaging", "GetImagingSettings", VideoSourceToken=source))
+    told = await unit.ask(IMAGING, wsdl.message("imaging", "GetImagingSettings", VideoSourceToken=source))
     settings = xml.child(told, "ImagingSettings")
     if settings is None:
         return NOTHING
@@ -71,7 +71,7 @@ async def read(unit: Unit, section: str) -> Told:
 async def write(unit: Unit, step: Step) -> bool:
     wanted = step.after.imaging or Imaging()
     source = unit.profile.source
-    told = await unit.must(IMAGING, wsdl.fresh("imaging", "GetImagingSettings", VideoSourceToken=source))
+    told = await unit.must(IMAGING, wsdl.message("imaging", "GetImagingSettings", VideoSourceToken=source))
     settings = copied(next(xml.children(told, "ImagingSettings")))
     options = await _options(unit)
     for path in step.paths:
@@ -98,8 +98,8 @@ async def write(unit: Unit, step: Step) -> bool:
 
 
 async def _options(unit: Unit) -> Element | None:
-    message = wsdl.fresh("imaging", "GetOptions", VideoSourceToken=unit.profile.source)
-    return xml.child(await unit.ask(IMAGING, message), "ImagingOptions")
+    message = wsdl.message("imaging", "GetOptions", VideoSourceToken=unit.profile.source)
+    return xml.child(await unit.offered(IMAGING, message), "ImagingOptions")
 
 
 def _modes(options: Element | None, name: str) -> list[str]:

@@ -23,8 +23,8 @@ async def read(unit: Unit, section: str) -> Told:
     token = unit.profile.analytics
     if ANALYTICS not in unit.client.paths or not token:
         return NOTHING
-    modules = await unit.ask(ANALYTICS, wsdl.fresh("analytics", "GetAnalyticsModules", ConfigurationToken=token))
-    rules = await unit.ask(ANALYTICS, wsdl.fresh("rules", "GetRules", ConfigurationToken=token))
+    modules = await unit.ask(ANALYTICS, wsdl.message("analytics", "GetAnalyticsModules", ConfigurationToken=token))
+    rules = await unit.ask(ANALYTICS, wsdl.message("rules", "GetRules", ConfigurationToken=token))
     values: dict[str, Value] = {}
     limits: dict[str, Limit] = {}
     if rules is not None:
@@ -43,7 +43,7 @@ async def read(unit: Unit, section: str) -> Told:
 async def write(unit: Unit, step: Step) -> bool:
     wanted = step.after.motion_detection or MotionDetection()
     token = unit.profile.analytics
-    told = await unit.must(ANALYTICS, wsdl.fresh("analytics", "GetAnalyticsModules", ConfigurationToken=token))
+    told = await unit.must(ANALYTICS, wsdl.message("analytics", "GetAnalyticsModules", ConfigurationToken=token))
     for module in xml.children(told, "AnalyticsModule"):
         changed = copied(module)
         for item in _sensitivities_of(changed):

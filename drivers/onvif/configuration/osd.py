@@ -33,7 +33,9 @@ _PLAIN_LIMIT = 200
 
 
 async def read(unit: Unit, section: str) -> Told:
-    options = xml.child(await unit.ask(unit.media, request(unit.media, "GetOSDOptions", _where(unit))), "OSDOptions")
+    options = xml.child(
+        await unit.offered(unit.media, request(unit.media, "GetOSDOptions", _where(unit))), "OSDOptions"
+    )
     if options is None:
         return NOTHING
     moment = section == "osd_time"

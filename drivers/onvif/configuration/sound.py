@@ -23,8 +23,8 @@ async def read(unit: Unit, section: str) -> Told:
     one = await _first(unit)
     if one is None:
         return NOTHING
-    options = await unit.ask(
-        MEDIA, wsdl.fresh("media", "GetAudioEncoderConfigurationOptions", ConfigurationToken=one.get("token", ""))
+    options = await unit.offered(
+        MEDIA, wsdl.message("media", "GetAudioEncoderConfigurationOptions", ConfigurationToken=one.get("token", ""))
     )
     codec = _CODECS.get(xml.text(one, "Encoding"))
     values: dict[str, Value] = {

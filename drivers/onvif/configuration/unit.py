@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from bridge.driver import DriverIO
@@ -44,6 +44,7 @@ class Unit:
     channel: Channel
     io: DriverIO
     encoders: tuple[Profile, ...] = ()
+    options: dict[Message, Element | None] = field(default_factory=dict)  # what was asked for lately, by the request
 
     @property
     def profile(self) -> Profile:
@@ -63,6 +64,12 @@ class Unit:
             return await self.client.call(service, message)
         except (Unsupported, SoapFault):
             return None
+
+    async def offered(self, service: str, message: Message) -> Element | None:
+        """Like `ask`, for what a device offers: that does not change between a look and the write behind it."""
+        if message not in self.options:
+            self.options[message] = await self.ask(service, message)
+        return self.options[message]
 
     async def tell(self, service: str, message: Message) -> Element:
         """Have the device change something. Raises Rejected with its own reason."""

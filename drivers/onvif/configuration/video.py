@@ -37,14 +37,14 @@ async def read(unit: Unit, section: str) -> Told:
     if unit.media == MEDIA2:
         which = text("ConfigurationToken", token)
         told = await unit.ask(MEDIA2, request(MEDIA2, "GetVideoEncoderConfigurations", which))
-        options = await unit.ask(MEDIA2, request(MEDIA2, "GetVideoEncoderConfigurationOptions", which))
+        options = await unit.offered(MEDIA2, request(MEDIA2, "GetVideoEncoderConfigurationOptions", which))
         configuration = _of(token, told)
         if configuration is None:
             return NOTHING
         return _told(section, _values2(configuration), dict(_limits2(options)))
-    told = await unit.ask(MEDIA, wsdl.fresh("media", "GetVideoEncoderConfiguration", ConfigurationToken=token))
-    options = await unit.ask(
-        MEDIA, wsdl.fresh("media", "GetVideoEncoderConfigurationOptions", ConfigurationToken=token)
+    told = await unit.ask(MEDIA, wsdl.message("media", "GetVideoEncoderConfiguration", ConfigurationToken=token))
+    options = await unit.offered(
+        MEDIA, wsdl.message("media", "GetVideoEncoderConfigurationOptions", ConfigurationToken=token)
     )
     configuration = _of(token, told)
     if configuration is None:
@@ -67,7 +67,7 @@ async def write(unit: Unit, step: Step) -> bool:
         message = request(MEDIA2, "SetVideoEncoderConfiguration", renamed(configuration, MEDIA2, "Configuration"))
         await unit.tell(MEDIA2, message)
         return False
-    told = await unit.must(MEDIA, wsdl.fresh("media", "GetVideoEncoderConfiguration", ConfigurationToken=token))
+    told = await unit.must(MEDIA, wsdl.message("media", "GetVideoEncoderConfiguration", ConfigurationToken=token))
     configuration = copied(_there(_of(token, told)))
     _change(configuration, wanted, changed)
     message = request(
