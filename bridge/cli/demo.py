@@ -26,7 +26,7 @@ def demo(
     cameras: Annotated[int, typer.Option(min=1, max=2000, help="How many cameras the site has.")] = 20,
     seconds: Annotated[float | None, typer.Option(min=1, help="End by itself after this time.")] = None,
     push_lines: Annotated[
-        bool, typer.Option("--push-lines", help="Print nothing but one JSON object a push on stdout.")
+        bool, typer.Option("--push-lines", "--json", help="Print nothing but one JSON object a push on stdout.")
     ] = False,
     ready_file: Annotated[
         Path | None, typer.Option(help="Write addresses and a token here, as JSON, when all is up.")

@@ -20,6 +20,7 @@ from bridge.driver import CallbackRequest
 from bridge.errors import DeviceError
 from bridge.metrics import Metrics
 from bridge.model import Device
+from bridge.web.silence import Silence
 
 BODY_LIMIT = 256 << 10
 BODY_SECONDS = 10.0
@@ -68,6 +69,7 @@ class CallbackListener:
         self._metrics = metrics
         self._clock = clock
         self._registered: dict[str, _Registered] = {}
+        self.silence = Silence(clock)
 
     def register(self, device: Device, handler: Handler) -> _Registered:
         one = _Registered(self, device, handler, self._clock.now().mono)
@@ -78,7 +80,7 @@ class CallbackListener:
         self._registered.pop(secret, None)
 
     def application(self) -> web.Application:
-        app = web.Application(client_max_size=BODY_LIMIT)
+        app = web.Application(client_max_size=BODY_LIMIT, middlewares=[self.silence.heard])
         app.router.add_route("*", "/{secret:.*}", self._receive)
         return app
 
