@@ -131,7 +131,7 @@ async def _watch_file(path: Path, again: asyncio.Event) -> None:
 
     seen = _look(path)
     try:
-        async for _ in awatch(path.parent, path.resolve().parent, recursive=False, debounce=500, step=100):
+        async for _ in awatch(*_folders(path), recursive=False, debounce=500, step=100):
             before, seen = seen, _look(path)
             if seen != before:
                 again.set()
@@ -139,6 +139,10 @@ async def _watch_file(path: Path, again: asyncio.Event) -> None:
         # The kernel's limit on watches, for one, which other programs of the machine may have used up.
         reason = f"{error}: changes are taken at SIGHUP only"
         structlog.get_logger("bridge").error("the inventory file cannot be watched", reason=reason)
+
+
+def _folders(path: Path) -> tuple[Path, Path]:
+    return path.parent, path.resolve().parent
 
 
 def _look(path: Path) -> tuple[int, int, int] | None:

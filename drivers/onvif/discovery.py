@@ -65,6 +65,11 @@ class _Listener:
             asyncio.get_running_loop().remove_reader(sock)
             sock.close()
 
+    def take(self) -> None:
+        """All that has come by now."""
+        for sock in self.sockets:
+            self._take(sock)
+
     def _take(self, sock: socket.socket) -> None:
         while not self.answers.full():
             try:
@@ -110,7 +115,7 @@ async def discover(scope: Scope) -> AsyncIterator[Found]:
                 if seen.isdisjoint(names):
                     yield one
                 seen |= names
-            await asyncio.sleep(0)  # reading an answer takes a hundred times as long as taking it in
+            listener.take()  # reading an answer takes a hundred times as long as taking it in
     finally:
         for handle in asking:
             handle.cancel()

@@ -23,7 +23,7 @@ def test_it_quotes() -> None:
 
 @pytest.mark.parametrize(("file", "code"), QUOTES, ids=[str(number) for number in range(len(QUOTES))])
 def test_a_quote_is_in_its_file(file: str, code: str) -> None:
-    # The guide shows methods without the indentation of their class, and with the blank lines that ruff gives them there.
+    # The guide shows methods without the indentation of their class, with the blank lines that ruff gives them there.
     lines, quote = _filled((ROOT / file).read_text()), _filled(code)
     indented = ["    " + line for line in quote]
     found = any(lines[at : at + len(quote)] in (quote, indented) for at in range(len(lines)))

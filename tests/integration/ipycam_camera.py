@@ -1,7 +1,8 @@
 """Runs PyPI's `ipycam`, a virtual camera written by others, on loopback. Executed by the environment it is in.
 
 Arguments: ONVIF port, RTSP port. Only where it listens is changed: its HTTP server binds to 127.0.0.1, and its
-discovery, which would join the network's multicast group, stays off.
+discovery, which would join the network's multicast group, stays off; so does its RTSP server, which is there on
+machines with ffmpeg only and listens on every address.
 """
 
 import sys
@@ -21,6 +22,7 @@ class Silent:
 
 _server = ipycam.camera.ReusableThreadingTCPServer
 ipycam.camera.WSDiscoveryServer = Silent
+ipycam.camera.is_native_rtsp_available = lambda: False
 ipycam.camera.ReusableThreadingTCPServer = lambda address, handler: _server(("127.0.0.1", address[1]), handler)
 
 camera = IPCamera(
