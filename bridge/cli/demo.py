@@ -40,9 +40,13 @@ def demo(
     import asyncio
     import tempfile
 
-    from bridge import log
+    from bridge import log, registry
     from bridge.testing.site import SiteError
 
+    try:
+        registry.load("onvif")
+    except registry.BrokenDriver as error:
+        fail(str(error))
     log.configure("warning", "text")
     with tempfile.TemporaryDirectory(prefix="device-bridge-demo-") as folder:
         try:
