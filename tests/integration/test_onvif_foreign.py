@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from aiohttp import web
 
+from bridge.driver import ShortMemory
 from bridge.errors import AuthFailed
 from bridge.model import EventKind
 from drivers.transports import rtsp
@@ -217,3 +218,17 @@ async def test_session_algorithms_are_named_as_the_device_names_them(algorithm: 
     async with canned({"GetProfiles": profiles}) as (device, driver):
         await driver.poll()
         assert len(device.asked("GetProfiles")) == 2
+
+
+@pytest.mark.parametrize("status", [400, 404, 500])
+async def test_a_subscription_that_the_device_does_not_know_is_let_go_of_once(status: int) -> None:
+    memory = ShortMemory()
+    answers: Any = {"Unsubscribe": fault("s:Sender", "wsrf-rw:ResourceUnknownFault", status=status)}
+    async with canned(answers, memory=memory) as (device, driver):
+        async with Listener(driver):
+            await until(lambda: device.asked("PullMessages"))
+            assert memory.values, "noted, in case that we die"
+        await driver.close()
+        assert memory.values == {}
+        await driver.close()
+        assert len(device.asked("Unsubscribe")) == 1
