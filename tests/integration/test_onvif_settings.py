@@ -283,6 +283,28 @@ async def test_a_role_without_a_password_is_refused_rather_than_cleared(one: Sit
     assert "needs a password in the template" in str(await one.pushes())
 
 
+async def test_a_target_that_was_removed_comes_back(one: Site) -> None:
+    await one.add(**FULL)
+    for target in ({"url": "mqtt://192.0.2.9:1883"}, {"absent": True}):
+        one.template(event_targets={"vms": target})
+        assert await one.apply() == "done", await one.pushes()
+    assert "event_targets.vms.url" not in await one.read()
+    assert await one.finish(await one.engine.rollback(ALL, ME)) == "done"
+    assert (await one.read())["event_targets.vms.url"] == "mqtt://192.0.2.9:1883"
+
+
+async def test_a_user_who_was_removed_cannot_come_back_and_that_is_told(one: Site) -> None:
+    await one.add()
+    for user in ({"role": "user", "password": Secret("view-Pass1")}, {"absent": True}):
+        one.template(users={"viewer": user})
+        assert await one.apply() == "done", await one.pushes()
+    job = await one.engine.rollback(ALL, ME)
+    assert await one.finish(job) == "stopped"
+    (item,) = await one.engine.records.items(job)
+    assert "could not be put back" in item.detail
+    assert "needs a password" in item.detail
+
+
 async def test_only_the_cameras_that_are_meant(one: Site) -> None:
     first, second = await one.add("cam-1"), await one.add("cam-2")
     one.template(**TEMPLATE)
