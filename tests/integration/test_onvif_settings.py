@@ -167,7 +167,7 @@ async def test_it_adapts_a_value(one: Site) -> None:
     await unchanged_but_told(one, *words, quirks={"adapts_bitrate"})
 
 
-async def test_it_ignores_a_write(one: Site) -> None:
+async def test_q25_it_ignores_a_write(one: Site) -> None:
     words = ("it answered OK and did nothing: video_encoder_first.bitrate is still",)
     await unchanged_but_told(one, *words, quirks={"ignores_writes"})
 
@@ -177,7 +177,7 @@ async def test_its_list_of_users_is_full(one: Site) -> None:
     await unchanged_but_told(one, "it refuses users", "TooManyUsers", template=template, quirks={"full_user_list"})
 
 
-async def test_its_clock_stays_manual(one: Site) -> None:
+async def test_q25_its_clock_stays_manual(one: Site) -> None:
     camera = await one.add(quirks={"clock_stays_manual"})
     await camera.act("configure", setting="clock", mode="Manual")
     before = await one.read()
@@ -196,7 +196,7 @@ async def test_a_mishap_in_the_middle_is_waited_for(one: Site, quirk: str) -> No
     assert [status for _, _, status, _ in await one.pushes()] == ["ok"]
 
 
-async def test_another_codec_that_needs_a_reboot(one: Site) -> None:
+async def test_q25_another_codec_that_needs_a_reboot(one: Site) -> None:
     camera = await one.add(media2=True, h265=True, quirks={"codec_needs_reboot"}, reboot_seconds=0.3)
     one.template(video_encoder_first={"codec": "h265"})
     one.change(fit="nearest")
@@ -231,12 +231,12 @@ async def test_an_empty_reply_to_a_write_is_looked_behind(one: Site) -> None:
     assert await one.apply() == "done", await one.pushes()
 
 
-async def test_options_that_promise_too_much(one: Site) -> None:
+async def test_q24_options_that_promise_too_much(one: Site) -> None:
     template = {"video_encoder_first": {"fps": 24}}
     await unchanged_but_told(one, "it refuses video_encoder_first", template=template, quirks={"options_too_wide"})
 
 
-async def test_h265_is_left_to_media_2(one: Site) -> None:
+async def test_q24_h265_is_left_to_media_2(one: Site) -> None:
     await one.add(media2=True, h265=True, quirks={"media1_calls_it_h264"})
     before = (await one.read())["video_encoder_second.codec"]
     assert before == "h265"
