@@ -305,6 +305,19 @@ async def test_a_user_who_was_removed_cannot_come_back_and_that_is_told(one: Sit
     assert "needs a password" in item.detail
 
 
+async def test_values_that_have_no_place_are_no_fault(one: Site) -> None:
+    """No limit of the bit rate is 0 to some makes; others name themselves with a dot and an underscore."""
+    camera = await one.add()
+    await camera.act("configure", setting="hostname", name="cam_1.example.net")
+    await camera.act("configure", setting="video_encoder", bitrate=0)
+    found = await one.read()
+    assert "hostname.name" not in found
+    assert "video_encoder_first.bitrate" not in found
+    assert found["video_encoder_first.codec"] == "h264"
+    one.template(hostname={"name": "gate-1"}, video_encoder_first={"bitrate": 2048})
+    assert await one.apply() == "done", await one.pushes()
+
+
 async def test_only_the_cameras_that_are_meant(one: Site) -> None:
     first, second = await one.add("cam-1"), await one.add("cam-2")
     one.template(**TEMPLATE)
