@@ -91,7 +91,7 @@ BROKEN = (
     ("CallsAnOutageARefusal", "a_fault_at_settings_is_called_by_its_name[black_hole]", "has to raise Unreachable"),
     ("TriesAPasswordAgain", "a_wrong_password_at_settings_is_tried_once", "sends a wrong password 3 times"),
     ("WritesNothing", "what_was_written_is_read", "was to set osd_text.text to Gate"),
-    ("WritesHalf", "what_was_written_is_read", "was to set osd_text.text to Gate"),
+    ("WritesHalf", "what_was_written_is_read", "was to set osd_text.position to lower_left"),
     ("ForgetsTheReboot", "what_was_written_is_read", "was to set hostname.name to gate-1"),
     ("ResetsTheRest", "what_was_written_is_read", "also changes vendor.acme.light"),
     ("WritesOnce", "what_was_written_is_read", "a second time raises"),
