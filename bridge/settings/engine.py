@@ -10,29 +10,26 @@ from __future__ import annotations
 
 import asyncio
 import secrets as random_names
-from collections.abc import AsyncIterator, Callable, Collection, Coroutine, Iterable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import structlog
 
 from bridge.clock import Clock, Wake
-from bridge.driver import AnyDriver
-from bridge.errors import DeviceError, Unsupported
+from bridge.errors import DeviceError
 from bridge.jobs.records import ENDED, Initiator, Item, ItemState, Job, NewItem, Records
 from bridge.metrics import Metrics
 from bridge.model import Channel, Identity
 from bridge.pushes import render
 from bridge.pushes.catalogue import Push
 from bridge.runner import Runner
-from bridge.settings import apply, secrets
+from bridge.settings import apply
 from bridge.settings.apply import Outcome
 from bridge.settings.backups import backup_of, changes_of, packed
+from bridge.settings.cameras import LentCamera
 from bridge.settings.plan import Plan
-from bridge.settings.selection import Selection
+from bridge.settings.selection import Selection, in_waves
 from bridge.settings.templates import Occasion, Template, Unfilled
-from bridge.settings.vocabulary import Flat
-from bridge.state.device import DeviceState
 from bridge.store.store import Store
 
 PARALLEL = 64  # cameras that are worked on at the same time
@@ -75,38 +72,6 @@ class _Work:
     def changed(self) -> None:
         for wake in self.watchers:
             wake.set()
-
-
-class _Camera:
-    """`bridge.settings.apply.Camera` on whichever runner the device has at the moment."""
-
-    def __init__(self, engine: Configurator, runner: Runner, channel: Channel) -> None:
-        self._engine = engine
-        self._runner = runner
-        self.device = runner.device
-        self.channel = channel
-        self.clock = engine.clock
-
-    @property
-    def state(self) -> DeviceState:
-        return self._now().state
-
-    def _now(self) -> Runner:
-        return self._engine.runners().get(self.device.id, self._runner)
-
-    @asynccontextmanager
-    async def driver(self) -> AsyncIterator[AnyDriver]:
-        if self.device.id not in self._engine.runners():
-            raise Unsupported("it is no longer in the inventory")
-        async with self._now().exclusive() as driver:
-            yield driver
-
-    def known_secrets(self, wanted: Flat) -> Collection[str]:
-        return secrets.known(wanted, self._engine.memory(self.device.id))
-
-    async def remember_secrets(self, written: Flat) -> None:
-        for key, value in secrets.remembered(written).items():
-            await self._engine.remember(self.device.id, key, value)
 
 
 class Configurator:
@@ -201,7 +166,7 @@ class Configurator:
         if not found:
             raise Refused("nothing was changed there that could be undone")
         params = {"of": [[one.job, one.number] for one in found]}
-        items = _in_waves([NewItem(one.device, one.channel, one.template) for one in found])
+        items = in_waves([NewItem(one.device, one.channel, one.template) for one in found])
         return await self._create("rollback", initiator, params, items)
 
     async def confirm(self, job: int) -> None:
@@ -297,7 +262,7 @@ class Configurator:
         ]
 
     async def _planned(self, runner: Runner, channel: Channel, template: Template) -> Planned:
-        camera = _Camera(self, runner, channel)
+        camera = self._camera(runner, channel)
         plan, reason = None, apply.obstacle(camera, template)
         if reason is None:
             async with self._places:
@@ -308,7 +273,10 @@ class Configurator:
         digest = plan.digest(*self._about(camera, template)) if plan is not None else ""
         return Planned(runner.device.id, channel.key, template.id, plan, reason, digest)
 
-    def _about(self, camera: _Camera, template: Template) -> tuple[str, ...]:
+    def _camera(self, runner: Runner, channel: Channel) -> LentCamera:
+        return LentCamera(runner, channel, self.runners, self.memory, self.remember, self.clock)
+
+    def _about(self, camera: LentCamera, template: Template) -> tuple[str, ...]:
         identity = camera.state.identity or Identity()
         return camera.device.id, camera.channel.key, identity.serial, identity.firmware, str(template.id)
 
@@ -317,7 +285,7 @@ class Configurator:
     async def _apply(self, items: Sequence[NewItem], initiator: Initiator, confirm: float | None) -> int:
         known = self.templates()
         prints = {str(one.template): known[one.template].fingerprint for one in items if one.template in known}
-        return await self._create("apply", initiator, {"confirm": confirm, "templates": prints}, _in_waves(items))
+        return await self._create("apply", initiator, {"confirm": confirm, "templates": prints}, in_waves(items))
 
     async def _create(
         self,
@@ -405,7 +373,7 @@ class Configurator:
             return await self._end(job, item, "error", "it is no longer in the inventory")
         async with self._devices.setdefault(item.device, asyncio.Lock()):
             await self.records.begin(item)
-            camera = _Camera(self, *found)
+            camera = self._camera(*found)
             if job.kind == "rollback":
                 outcome = await self._roll_back(job, item, camera)
             else:
@@ -419,7 +387,7 @@ class Configurator:
         owed = outcome.result == "not_known" and bool(outcome.changes)
         return await self._end(job, item, "ok" if fine else "error", outcome.reason or "", owed=owed)
 
-    async def _carry_out(self, job: Job, item: Item, camera: _Camera) -> Outcome:
+    async def _carry_out(self, job: Job, item: Item, camera: LentCamera) -> Outcome:
         template = self.templates().get(item.template)
         begun = (changes_of(item), backup_of(item)) if item.backup is not None else None
         agreed = job.params.get("templates", {}).get(str(item.template))
@@ -438,7 +406,7 @@ class Configurator:
         until = self.clock.now().mono + PATIENCE
         while self.clock.now().mono < until:
             found, template = self._found(item), self.templates().get(item.template)
-            if found is None or template is None or apply.obstacle(_Camera(self, *found), template) is None:
+            if found is None or template is None or apply.obstacle(self._camera(*found), template) is None:
                 return
             await self.clock.sleep(apply.RETRY)
 
@@ -448,7 +416,7 @@ class Configurator:
         channel = next((one for one in runner.device.channels if one.key == item.channel), None) if runner else None
         return (runner, channel) if runner is not None and channel is not None else None
 
-    async def _roll_back(self, job: Job, item: Item, camera: _Camera) -> Outcome:
+    async def _roll_back(self, job: Job, item: Item, camera: LentCamera) -> Outcome:
         number, place = job.params["of"][item.number]
         of = next((one for one in await self.records.items(number) if one.number == place), None)
         if of is None or of.backup is None:
@@ -471,7 +439,7 @@ class Configurator:
                 return
             async with self._places, self._devices.setdefault(item.device, asyncio.Lock()):
                 reason = "nobody confirmed it in time, so that it was put back to how it was"
-                outcome = await apply.restore(_Camera(self, *found), changes_of(item), backup_of(item), reason)
+                outcome = await apply.restore(self._camera(*found), changes_of(item), backup_of(item), reason)
             owed = outcome.result == "not_known"
             await self._end(job, item, "error", outcome.reason or reason, owed=owed)
 
@@ -492,7 +460,7 @@ class Configurator:
         if found is None:
             return
         async with self._devices.setdefault(item.device, asyncio.Lock()):
-            outcome = await apply.restore(_Camera(self, *found), changes_of(item), backup_of(item))
+            outcome = await apply.restore(self._camera(*found), changes_of(item), backup_of(item))
             if outcome.result == "as_before":
                 await self.records.restored(item)
         log.info("camera restored", device=item.device, job=item.job, result=outcome.result, reason=outcome.reason)
@@ -516,11 +484,3 @@ class Configurator:
         return render.config_apply(
             runner.device, channel, known.status.announced if known else None, item.template, user, reason
         )
-
-
-def _in_waves(items: Sequence[NewItem]) -> list[NewItem]:
-    """The canary, a tenth, the rest: by devices, so that one device's items are in one wave."""
-    devices = list(dict.fromkeys(item.device for item in items))
-    tenth = 1 + max(1, len(devices) // 10)
-    wave = {device: 0 if n == 0 else 1 if n < tenth else 2 for n, device in enumerate(devices)}
-    return [NewItem(one.device, one.channel, one.template, wave[one.device], one.digest) for one in items]
