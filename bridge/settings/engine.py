@@ -66,6 +66,7 @@ class _Work:
     resumed: bool = False  # after a restart: devices have still to be reached
     task: asyncio.Task[None] | None = None
     cancelled: bool = False
+    stop: list[str] = field(default_factory=list)  # the unexpected results after which no more is begun
     confirmed: Wake = field(default_factory=Wake)
     watchers: list[Wake] = field(default_factory=list)  # each of one who waits for news
 
@@ -285,7 +286,16 @@ class Configurator:
     async def _apply(self, items: Sequence[NewItem], initiator: Initiator, confirm: float | None) -> int:
         known = self.templates()
         prints = {str(one.template): known[one.template].fingerprint for one in items if one.template in known}
+        # A camera that is away is no canary: those that can be set up come first.
+        items = sorted(items, key=lambda item: self._hindered(item))
         return await self._create("apply", initiator, {"confirm": confirm, "templates": prints}, in_waves(items))
+
+    def _hindered(self, item: NewItem) -> bool:
+        runner, template = self.runners().get(item.device), self.templates().get(item.template)
+        channel = next((one for one in runner.device.channels if one.key == item.channel), None) if runner else None
+        if runner is None or channel is None or template is None:
+            return True
+        return apply.obstacle(self._camera(runner, channel), template) is not None
 
     async def _create(
         self,
@@ -326,7 +336,7 @@ class Configurator:
                     work.changed()
                     await self._confirmation(job, work, deadline)
                     return
-                ended = "cancelled" if work.cancelled else "stopped" if bad else "done"
+                ended = "cancelled" if work.cancelled else "stopped" if work.stop else "done"
                 await self.records.move(job.id, ended, bad.detail if bad else "")  # type: ignore[arg-type]
             else:
                 await self._confirmation(job, work, job.deadline or 0.0)
@@ -342,7 +352,11 @@ class Configurator:
 
     async def _waves(self, job: Job, work: _Work) -> None:
         items = await self.records.items(job.id)
-        stop: list[str] = []
+        stop = work.stop
+        # After a restart: what went wrong before it counts as well.
+        stop += [
+            f"{one.device} failed ({one.detail})" for one in items if one.state == "error" and one.backup is not None
+        ][:1]
 
         async def one_device(items: Sequence[Item]) -> None:
             for item in items:
@@ -382,6 +396,10 @@ class Configurator:
         self._metrics.apply_seconds.observe(self.clock.now().mono - begun)
         if outcome.ok and job.params.get("confirm") and outcome.changes:
             await self.records.applied(item)
+            return None
+        if outcome.hindered:
+            # Told, and no reason to leave the others alone: nothing was tried that could go wrong there as well.
+            await self._end(job, item, "error", outcome.reason or "")
             return None
         fine = outcome.ok or (job.kind == "rollback" and outcome.result == "as_before")
         owed = outcome.result == "not_known" and bool(outcome.changes)
