@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from bridge.errors import AuthFailed, DeviceError, ProtocolError, Unreachable
 from bridge.state.reachability import Reach
 from bridge.testing.harness import device_of
 from bridge.testing.simulator import Fault
-from bridge.web.api import view
+from bridge.web.views import device_view
 from tests.integration.flussonic_rig import alone, running, site
 from tests.integration.processes import cli
 from tests.support import until
@@ -94,14 +95,14 @@ async def test_a_server_that_is_gone_is_one_outage(
         await until(lambda: one.runner.state.reach.reach is Reach.OFFLINE, 15)
         assert len(await one.pushes()) == MANY, "no push beyond those of the beginning"
         assert capsys.readouterr().out.count("device is offline") == 1
-        told = view(one.runner)
+        told = asdict(device_view(one.runner))
         assert told["reach"] == "offline"
         assert all(channel["stale"] and channel["status"] == "active" for channel in told["channels"])
         assert 'bridge_server_facts{device="flu"' not in await one.metrics()
         await server.clear()
         await server.act("unavailable", on=False)
         await until(lambda: one.runner.state.reach.reach is Reach.ONLINE, 15)
-        await until(lambda: not view(one.runner)["channels"][0]["stale"])
+        await until(lambda: not device_view(one.runner).channels[0].stale)
         assert len(await one.pushes()) == MANY
 
 
