@@ -9,13 +9,15 @@ A field enters when two families can have it. What only one has stands under `ve
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from enum import StrEnum
-from typing import Annotated, Any
+from typing import Annotated, Any, get_args
 
 from pydantic import BaseModel, ConfigDict, Field
+from pydantic.fields import FieldInfo
 
 from bridge.config.types import Duration, SecretValue
+from bridge.secrets import Secret
 
 # A number, a word, a switch, a list of words, a secret, or (under `vendor`) anything that JSON has. None: not said.
 Value = Any
@@ -313,6 +315,33 @@ def split(path: str) -> tuple[str, str, str]:
 
 def section_of(path: str) -> str:
     return path.partition(".")[0]
+
+
+def pattern(path: str) -> str:
+    """The path as it stands in tables: `users.*.role` for every user. Under `vendor` the name is the driver's."""
+    section, name, leaf = split(path)
+    return f"{section}.*.{leaf}" if name and section != "vendor" else path
+
+
+def _parts(annotation: Any) -> Iterator[Any]:
+    """What an annotation is made of."""
+    yield annotation
+    for part in get_args(annotation):
+        yield from _parts(part)
+
+
+def _fields() -> Iterator[tuple[str, FieldInfo]]:
+    for section, told in Settings.model_fields.items():
+        for block in _parts(told.annotation):
+            if isinstance(block, type) and issubclass(block, Block):
+                prefix = f"{section}.*." if section in NAMED else f"{section}."
+                yield from ((prefix + name, field) for name, field in block.model_fields.items())
+
+
+# Every setting, by its pattern. What stands under `vendor` is not in it.
+FIELDS: Mapping[str, FieldInfo] = dict(_fields())
+# Those that are secrets: they are written, and cannot be read.
+SECRETS = frozenset(path for path, field in FIELDS.items() if Secret in _parts(field.annotation))
 
 
 def flatten(settings: Settings) -> dict[str, Value]:

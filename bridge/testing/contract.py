@@ -26,6 +26,7 @@ from bridge.testing.checks.health import HealthChecks
 from bridge.testing.checks.lifecycle import LifecycleChecks
 from bridge.testing.checks.purity import PurityChecks
 from bridge.testing.checks.secrets import SecretChecks
+from bridge.testing.checks.settings import SettingsChecks
 from bridge.testing.harness import Unit
 
 __all__ = ["DriverContract", "Happening", "Unit"]
@@ -35,6 +36,7 @@ __all__ = ["DriverContract", "Happening", "Unit"]
 class DriverContract(
     BudgetChecks,
     SecretChecks,
+    SettingsChecks,
     EventChecks,
     LifecycleChecks,
     HealthChecks,

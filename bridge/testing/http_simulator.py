@@ -45,6 +45,8 @@ class HttpSimulator(Simulator):
         self._listener: asyncio.Server | None = None
         self._server: web.Server | None = None
         self._held: set[asyncio.Future[None]] = set()  # requests in the black hole
+        self._goes_down = False  # when the answer that is being made has left
+        self._rebooting: asyncio.Task[None] | None = None
 
     @abstractmethod
     async def answer(self, request: web.BaseRequest) -> web.Response:
@@ -52,6 +54,10 @@ class HttpSimulator(Simulator):
 
     def forget(self) -> None:
         """What a device forgets when its power goes: sessions, subscriptions, counters."""
+
+    def reboot_soon(self) -> None:
+        """For `answer`, when it was asked for a reboot: the device reboots once that answer has left."""
+        self._goes_down = True
 
     def now(self) -> float:
         """Seconds since the epoch by the device's clock."""
@@ -77,11 +83,15 @@ class HttpSimulator(Simulator):
     async def stop(self) -> None:
         if self._server is None or self._claim is None:
             return
+        if self._rebooting is not None:
+            self._rebooting.cancel()
+            await asyncio.gather(self._rebooting, return_exceptions=True)
         await self._shut()
         self._claim.close()
         self._server = None
 
     async def reboot(self, seconds: float = 0.0) -> None:
+        self.reboots += 1
         await self._shut()
         self.forget()
         await asyncio.sleep(seconds)
@@ -153,6 +163,11 @@ class HttpSimulator(Simulator):
             body_at = data.index(b"\r\n\r\n") + 4
             # Without a body, half of the headers.
             return _write(request, data[: (body_at + len(data)) // 2 if len(data) > body_at else body_at // 2])
+        if self._goes_down:
+            self._goes_down = False
+            await done.prepare(request)
+            await done.write_eof()
+            self._rebooting = asyncio.create_task(self.reboot(), name=f"reboot {self.name}")
         return done
 
     async def _hold(self) -> web.StreamResponse:

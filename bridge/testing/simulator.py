@@ -58,6 +58,7 @@ class Simulator(ABC):
         self.seed = seed  # two simulators with the same seed say the same of themselves
         self.faults: dict[Fault, Any] = {}
         self.seen: Counter[str] = Counter()  # requests by operation; "auth_failed" counts refused credentials
+        self.reboots = 0  # since it was made, whoever asked for them
 
     @abstractmethod
     async def start(self) -> None: ...
@@ -91,6 +92,10 @@ class Simulator(ABC):
     def configuration(self) -> dict[str, Any]:
         """What is set on it, as JSON could have it and without passwords; empty where nothing can be set."""
         return {}
+
+    def writes(self) -> int:
+        """Requests so far that ask it to change a setting, refused ones included. Subscriptions are none."""
+        return 0
 
     def open_subscriptions(self) -> int:
         """Subscriptions that are alive on the device: what a client must not leak."""

@@ -21,12 +21,14 @@ from drivers.onvif.simulated.doors import Door
 from drivers.onvif.simulated.event_service import EventService
 from drivers.onvif.simulated.events import Hub
 from drivers.onvif.simulated.notify import Notifier
+from drivers.onvif.simulated.operations import OPERATIONS
 from drivers.onvif.simulated.quirks import Quirk
 from drivers.onvif.simulated.rtsp import RtspConnection, RtspDevice
 from drivers.onvif.simulated.state import DeviceState, Traits
 from drivers.onvif.simulated.wire import MAX_REQUEST, HttpDevice
 
 _SIX_HOURS = 6 * 3600.0
+_WRITES = frozenset(name for (_, name), operation in OPERATIONS.items() if operation.writes)
 
 
 class Announcer(Protocol):
@@ -123,6 +125,7 @@ class OnvifSimulator(Simulator):
         """A power cycle: returns when the device is back, `seconds` later."""
         if self._server is None:
             return
+        self.reboots += 1
         await self._go_down()
         await self.state.traits.clock.sleep(seconds)
         self.state.boot()
@@ -216,6 +219,9 @@ class OnvifSimulator(Simulator):
         self.password = self.state.password
 
     # --- for those who look
+
+    def writes(self) -> int:
+        return sum(self.seen[name] for name in _WRITES)
 
     def open_subscriptions(self) -> int:
         return len(self._hub.alive())

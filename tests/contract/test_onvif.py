@@ -1,14 +1,19 @@
-"""The ONVIF driver passes the contract kit: as a camera that speaks Digest, one that speaks WS-Security, and an NVR."""
+"""The ONVIF driver passes the contract kit: as a camera that speaks Digest, one that speaks WS-Security, and an NVR.
+
+What can be set differs more than that, and is looked at on cameras of each generation.
+"""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from bridge.driver import Scope
 from bridge.model import EventKind
+from bridge.testing.checks.base import Contract
+from bridge.testing.checks.settings import SettingsChecks
 from bridge.testing.contract import DriverContract, Happening, Unit
 from drivers.onvif import topics
 from drivers.onvif.driver import OnvifDriver
@@ -16,7 +21,20 @@ from drivers.onvif.simulated.discovery import DiscoveryResponder
 from drivers.onvif.simulator import OnvifSimulator
 
 
-class OnvifContract(DriverContract):
+# What every simulated camera takes, one sample for each kind of object that is written.
+SETTINGS: tuple[Mapping[str, Any], ...] = (
+    {"hostname": {"name": "gate-7"}},
+    {"users": {"viewer": {"role": "user", "password": "view-Pass-4711"}}},
+    {"clock": {"time_zone": "MSK-3", "daylight_saving": False}, "ntp": {"servers": ["192.0.2.7"], "from_dhcp": False}},
+    {"video_encoder_first": {"resolution": "1280x720", "fps": 10}, "video_encoder_second": {"bitrate": 256}},
+)
+REFUSED: tuple[Mapping[str, Any], ...] = (
+    {"video_encoder_first": {"resolution": "123x45"}},
+    {"users": {"a-name-that-no-list-of-users-has-room-for": {"role": "user", "password": "view-Pass-4711"}}},
+)
+
+
+class OnvifContract(Contract):
     driver = OnvifDriver
     simulator = OnvifSimulator
     valid_configs = (
@@ -35,6 +53,8 @@ class OnvifContract(DriverContract):
     )
     config: ClassVar = {"timeout": 1.0}
     patience = 5.0
+    settings_samples = SETTINGS
+    settings_refused = REFUSED
 
     @asynccontextmanager
     async def scope(self, unit: Unit) -> AsyncIterator[Scope]:
@@ -64,19 +84,19 @@ CAMERA = (
 )
 
 
-class TestCameraWithDigest(OnvifContract):
+class TestCameraWithDigest(OnvifContract, DriverContract):
     simulator_options: ClassVar = {"auth": "digest"}
     config: ClassVar = {"timeout": 1.0, "stream_check": "describe"}
     happenings = CAMERA
 
 
-class TestCameraWithWsSecurity(OnvifContract):
+class TestCameraWithWsSecurity(OnvifContract, DriverContract):
     drivers = 30
     simulator_options: ClassVar = {"auth": "wsse"}
     happenings = CAMERA
 
 
-class TestNvr(OnvifContract):
+class TestNvr(OnvifContract, DriverContract):
     drivers = 30
     simulator_options: ClassVar = {"channels": 4, "media2": True}
     config: ClassVar = {"timeout": 1.0, "stream_check": "options"}
@@ -86,6 +106,27 @@ class TestNvr(OnvifContract):
         Happening("motion", EventKind.MOTION, False, {"channel": 2, "active": False}, channel=2),
         Happening("signal_loss", EventKind.SIGNAL_LOSS, True, {"channel": 3}, channel=3),
         Happening("input", EventKind.INPUT, True, channel=None),
+    )
+
+
+class TestSettingsOfMedia1(OnvifContract, SettingsChecks):
+    settings_samples = (
+        *SETTINGS,
+        {"osd_time": {"position": "lower_left", "date_format": "yyyy-MM-dd"}},
+        {"osd_text": {"enabled": True, "text": "Gate & <7>", "position": "lower_left"}},
+        {"imaging": {"brightness": 60, "contrast": 40, "white_balance": "manual"}},
+        {"relays": {"RelayOutput_1": {"mode": "monostable", "duration": "5s", "idle": "closed"}}},
+    )
+
+
+class TestSettingsOfMedia2(OnvifContract, SettingsChecks):
+    simulator_options: ClassVar = {"media2": True, "h265": True, "audio": True, "analytics": True, "event_brokers": 2}
+    settings_samples = (
+        *SETTINGS,
+        {"video_encoder_first": {"codec": "h265", "profile": "main", "fps": 15, "bitrate": 1500, "gop": 30}},
+        {"audio": {"codec": "aac", "bitrate": 32, "sample_rate": 16}},
+        {"motion_detection": {"sensitivity": 35}},
+        {"event_targets": {"vms": {"url": "mqtt://192.0.2.9:1883"}}},
     )
 
 

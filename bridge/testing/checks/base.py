@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 import pytest
 
 from bridge.driver import AnyDriver
-from bridge.errors import DeviceError, Unsupported
+from bridge.errors import DeviceError, ProtocolError, Unreachable, Unsupported
 from bridge.model import Capability, DeviceEvent, EventKind
 from bridge.testing.checks import shape
 from bridge.testing.harness import Bench, Unit, until
@@ -21,6 +21,21 @@ from bridge.testing.simulator import Fault, Simulator
 # Seconds until a listener starts events() again; the runner takes longer.
 _AGAIN = 0.05
 _NUMBER = "kit-"
+_BAD_ANSWER = (ProtocolError, Unreachable)
+# What each fault is to the runner. The ones that are missing here have a check of their own.
+MEANS: dict[Fault, tuple[type[DeviceError], ...]] = {
+    Fault.CLOSED: (Unreachable,),
+    Fault.BLACK_HOLE: (Unreachable,),
+    Fault.DRIP: (Unreachable,),
+    Fault.HALF_ANSWER: _BAD_ANSWER,
+    Fault.EMPTY: _BAD_ANSWER,
+    Fault.JUNK: _BAD_ANSWER,
+    Fault.HTML: _BAD_ANSWER,
+    Fault.HUGE: _BAD_ANSWER,
+    Fault.ENDLESS: _BAD_ANSWER,
+    Fault.ENTITY_BOMB: _BAD_ANSWER,
+    Fault.REDIRECT: _BAD_ANSWER,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +69,12 @@ class Contract:
     simulator_options: ClassVar[Mapping[str, Any]] = {}
     # With Capability.EVENTS: what can be seen of this family. In this order, they are made to happen.
     happenings: ClassVar[Sequence[Happening]] = ()
+    # With Capability.SETTINGS: what to set on the device's first channel, as `config_templates` have it, small and each
+    # unlike what the simulated device has in the beginning. Secrets are texts of eight characters or more, that nothing
+    # else in the test has in it.
+    settings_samples: ClassVar[Sequence[Mapping[str, Any]]] = ()
+    # And what the device refuses when it is written, whatever limits it gives.
+    settings_refused: ClassVar[Sequence[Mapping[str, Any]]] = ()
     # Faults that the protocol cannot have, such as a redirect over UDP.
     impossible: ClassVar[frozenset[Fault]] = frozenset()
 
@@ -94,6 +115,31 @@ class Contract:
     def needs(self, capability: Capability) -> None:
         if capability not in self.driver.capabilities:
             pytest.skip(f"{self.driver.name} does not declare {capability}, and has nothing of it")
+
+    def can_be(self, fault: Fault) -> None:
+        if fault in self.impossible:
+            pytest.skip(f"the protocol of {self.driver.name} has no {fault}")
+
+    async def in_time(self, call: Awaitable[Any], name: str, fault: Fault) -> Any:
+        """The outcome of a call while a fault is on; AssertionError when it takes longer than patience allows."""
+        try:
+            async with asyncio.timeout(self.patience) as limit:
+                return await outcome(call)
+        except TimeoutError:
+            assert limit.expired()
+            raise AssertionError(
+                f"{name} with Fault.{fault.name} does not end within {self.patience:g} s: give the whole of each "
+                "request a deadline (patience is what the test class allows)"
+            ) from None
+
+    def is_called(self, means: tuple[type[DeviceError], ...], result: Any, what: str) -> None:
+        """The outcome of a call is one of these errors."""
+        names = " or ".join(one.__name__ for one in means)
+        assert isinstance(result, Exception), f"{what} returns {result!r}, and has to raise {names}"
+        if not isinstance(result, means):
+            raise AssertionError(f"{what} raises {result!r}, and has to raise {names}") from result
+        assert isinstance(result, DeviceError)
+        assert result.detail, f"{what} raises {type(result).__name__} without a word about what happened"
 
     def listen(self, driver: AnyDriver) -> Listener:
         return Listener(driver, self.patience)

@@ -11,29 +11,14 @@ from typing import Any
 import pytest
 
 from bridge.driver import AnyDriver
-from bridge.errors import AuthFailed, DeviceError, ProtocolError, Unreachable
+from bridge.errors import AuthFailed, DeviceError
 from bridge.model import Capability
 from bridge.testing.checks import shape
-from bridge.testing.checks.base import Contract, first_event, outcome
+from bridge.testing.checks.base import MEANS, Contract, first_event
 from bridge.testing.harness import on_a_loop
 from bridge.testing.measuring import peak_memory
 from bridge.testing.simulator import Fault
 
-_BAD_ANSWER = (ProtocolError, Unreachable)
-# What each fault is to the runner. The ones that are missing here have a check of their own.
-_MEANS: dict[Fault, tuple[type[DeviceError], ...]] = {
-    Fault.CLOSED: (Unreachable,),
-    Fault.BLACK_HOLE: (Unreachable,),
-    Fault.DRIP: (Unreachable,),
-    Fault.HALF_ANSWER: _BAD_ANSWER,
-    Fault.EMPTY: _BAD_ANSWER,
-    Fault.JUNK: _BAD_ANSWER,
-    Fault.HTML: _BAD_ANSWER,
-    Fault.HUGE: _BAD_ANSWER,
-    Fault.ENDLESS: _BAD_ANSWER,
-    Fault.ENTITY_BOMB: _BAD_ANSWER,
-    Fault.REDIRECT: _BAD_ANSWER,
-}
 # The device may do what it was asked, and its answer is lost.
 _LOST = (Fault.BLACK_HOLE, Fault.DRIP, Fault.HALF_ANSWER)
 _LONG = (Fault.HUGE, Fault.ENDLESS, Fault.ENTITY_BOMB)
@@ -53,7 +38,7 @@ class HealthChecks(Contract):
 
     @on_a_loop
     async def test_a_slow_device_is_waited_for(self) -> None:
-        self._can_be(Fault.SLOW)
+        self.can_be(Fault.SLOW)
         async with self.bench() as bench:
             unit = await bench.unit()
             await unit.inject(Fault.SLOW, self.late)
@@ -61,7 +46,7 @@ class HealthChecks(Contract):
 
     @on_a_loop
     async def test_a_clock_six_hours_off_does_not_matter(self) -> None:
-        self._can_be(Fault.CLOCK_SKEW)
+        self.can_be(Fault.CLOCK_SKEW)
         async with self.bench() as bench:
             unit = await bench.unit()
             known = await bench.ready(unit)
@@ -70,10 +55,10 @@ class HealthChecks(Contract):
             await self._works(await bench.opened(unit), "at first contact with a clock six hours ahead")
             await self._works(known, "after the clock went six hours ahead")
 
-    @pytest.mark.parametrize("fault", list(_MEANS), ids=str)
+    @pytest.mark.parametrize("fault", list(MEANS), ids=str)
     @on_a_loop
     async def test_a_fault_is_called_by_its_name(self, fault: Fault) -> None:
-        self._can_be(fault)
+        self.can_be(fault)
         async with self.bench() as bench:
             unit = await bench.unit()
             stranger = await bench.opened(unit)
@@ -91,9 +76,9 @@ class HealthChecks(Contract):
             }
             if Capability.EVENTS in self.driver.capabilities:
                 calls["events()"] = first_event(listening)
-            ended = await asyncio.gather(*(self._in_time(call, name, fault) for name, call in calls.items()))
+            ended = await asyncio.gather(*(self.in_time(call, name, fault) for name, call in calls.items()))
             for name, result in zip(calls, ended, strict=True):
-                self._is_called(_MEANS[fault], result, f"{name} with Fault.{fault.name}")
+                self.is_called(MEANS[fault], result, f"{name} with Fault.{fault.name}")
             await unit.clear()
             for driver in (stranger, new, known, listening):
                 await self._works(driver, f"after Fault.{fault.name} is over, with the same instance")
@@ -101,7 +86,7 @@ class HealthChecks(Contract):
     @pytest.mark.parametrize("fault", _LONG, ids=str)
     @on_a_loop
     async def test_no_answer_fills_the_memory(self, fault: Fault) -> None:
-        self._can_be(fault)
+        self.can_be(fault)
         async with self.bench() as bench:
             unit = await bench.unit()
             driver = await bench.ready(unit)
@@ -109,8 +94,8 @@ class HealthChecks(Contract):
             await unit.inject(fault)
             gc.collect()
             with peak_memory() as peak:
-                await self._in_time(driver.poll(), "poll()", fault)
-                await self._in_time(driver.probe(), "probe()", fault)
+                await self.in_time(driver.poll(), "poll()", fault)
+                await self.in_time(driver.probe(), "probe()", fault)
             assert peak.value <= self.memory_per_reply, (
                 f"Fault.{fault.name} takes {peak.value >> 20} MB of memory, {self.memory_per_reply >> 20} MB are "
                 "allowed: read at most as much as a reply may have (drivers.transports.http.exchange does)"
@@ -118,24 +103,24 @@ class HealthChecks(Contract):
 
     @on_a_loop
     async def test_a_redirect_is_not_followed(self) -> None:
-        self._can_be(Fault.REDIRECT)
+        self.can_be(Fault.REDIRECT)
         async with self.bench() as bench:
             unit, foreign = await bench.unit(seed=1), await bench.unit(seed=2)
             known, stranger = await bench.ready(unit), await bench.opened(unit)
             target = f"http://{foreign.simulator.address}:{foreign.simulator.port}/"
             await unit.inject(Fault.REDIRECT, target)
             for name, call in (("probe()", stranger.probe), ("poll()", known.poll)):
-                result = await self._in_time(call(), name, Fault.REDIRECT)
+                result = await self.in_time(call(), name, Fault.REDIRECT)
                 asked = foreign.seen.total()
                 assert asked == 0, (
                     f"{name} follows a redirect to another host, {asked} requests went there, perhaps with "
                     "credentials: allow_redirects=False"
                 )
-                self._is_called(_MEANS[Fault.REDIRECT], result, f"{name} with Fault.REDIRECT")
+                self.is_called(MEANS[Fault.REDIRECT], result, f"{name} with Fault.REDIRECT")
 
     @on_a_loop
     async def test_a_wrong_password_is_tried_once(self) -> None:
-        self._can_be(Fault.WRONG_PASSWORD)
+        self.can_be(Fault.WRONG_PASSWORD)
         async with self.bench() as bench:
             unit = await bench.unit()
             stranger = await bench.opened(unit)
@@ -151,18 +136,18 @@ class HealthChecks(Contract):
                 calls.append(("events()", partial(first_event, listening), _TRIES_LATER))
             for name, call, most in calls:
                 before = unit.seen["auth_failed"]
-                result = await self._in_time(call(), name, Fault.WRONG_PASSWORD)
+                result = await self.in_time(call(), name, Fault.WRONG_PASSWORD)
                 tries = unit.seen["auth_failed"] - before
-                self._is_called((AuthFailed,), result, f"{name} with a wrong password")
+                self.is_called((AuthFailed,), result, f"{name} with a wrong password")
                 assert 1 <= tries <= most, (
                     f"{name} sends a wrong password {tries} times: once is enough, devices lock accounts"
                 )
             # Polls that need no password may go on; once it is refused, the runner must be told, and stops.
             before = unit.seen["auth_failed"]
             for _ in range(_POLLS):
-                result = await self._in_time(known.poll(), "poll() after poll()", Fault.WRONG_PASSWORD)
+                result = await self.in_time(known.poll(), "poll() after poll()", Fault.WRONG_PASSWORD)
                 if isinstance(result, Exception):
-                    self._is_called((AuthFailed,), result, "poll() after poll() with a wrong password")
+                    self.is_called((AuthFailed,), result, "poll() after poll() with a wrong password")
                     break
             tries = unit.seen["auth_failed"] - before
             assert tries <= 2 * _TRIES_LATER, (
@@ -184,26 +169,3 @@ class HealthChecks(Contract):
                 await driver.close()  # the device has few places for those who listen
         except DeviceError as error:
             raise AssertionError(f"{when}, it raises {error!r}") from error
-
-    async def _in_time(self, call: Awaitable[Any], name: str, fault: Fault) -> Any:
-        try:
-            async with asyncio.timeout(self.patience) as limit:
-                return await outcome(call)
-        except TimeoutError:
-            assert limit.expired()
-            raise AssertionError(
-                f"{name} with Fault.{fault.name} does not end within {self.patience:g} s: give the whole of each "
-                "request a deadline (patience is what the test class allows)"
-            ) from None
-
-    def _is_called(self, means: tuple[type[DeviceError], ...], result: Any, what: str) -> None:
-        names = " or ".join(one.__name__ for one in means)
-        assert isinstance(result, Exception), f"{what} returns {result!r}, and has to raise {names}"
-        if not isinstance(result, means):
-            raise AssertionError(f"{what} raises {result!r}, and has to raise {names}") from result
-        assert isinstance(result, DeviceError)
-        assert result.detail, f"{what} raises {type(result).__name__} without a word about what happened"
-
-    def _can_be(self, fault: Fault) -> None:
-        if fault in self.impossible:
-            pytest.skip(f"the protocol of {self.driver.name} has no {fault}")

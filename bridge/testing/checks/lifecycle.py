@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Generator
+from collections.abc import Callable, Coroutine
 from contextlib import aclosing
 from functools import partial
 from typing import Any
@@ -14,11 +14,9 @@ from bridge.driver import AnyDriver
 from bridge.errors import DeviceError
 from bridge.model import Capability, EventKind, Reading
 from bridge.testing.checks.base import Contract, outcome
+from bridge.testing.checks.cancelling import MOST_WAITS, cancelled_at
 from bridge.testing.harness import SlowMemory, Unit, on_a_loop, running, until
 from bridge.testing.simulator import Fault
-
-# More waits than any call has.
-_MOST_WAITS = 400
 
 
 class LifecycleChecks(Contract):
@@ -86,7 +84,7 @@ class LifecycleChecks(Contract):
         if method == "events":
             self.needs(Capability.EVENTS)
         async with self.bench(keep_alive=False) as bench:
-            for waits in range(1, _MOST_WAITS):
+            for waits in range(1, MOST_WAITS):
                 # Each time another device: what was sent before the cancellation may arrive late.
                 unit, memory = await bench.unit(), SlowMemory()
                 driver = await bench.opened(unit, memory=memory)
@@ -97,7 +95,7 @@ class LifecycleChecks(Contract):
                     "poll": driver.poll,
                     "events": partial(self._listen_to_one, driver, unit, memory.asked),
                 }
-                cancelled = await self._cancel_at(waits, calls[method], method)
+                cancelled = await cancelled_at(waits, calls[method], f"{method}()", self.patience)
                 await bench.close(driver)
                 bench.forget(driver)
                 when = f"after {method}() was cancelled at its await number {waits}, and close()"
@@ -111,26 +109,7 @@ class LifecycleChecks(Contract):
                 await bench.retire(unit)
                 if not cancelled:
                     return
-            raise AssertionError(f"{method}() waits more than {_MOST_WAITS} times")
-
-    async def _cancel_at(self, waits: int, call: Callable[[], Coroutine[Any, Any, Any]], method: str) -> bool:
-        """Cancel a call where it waits for the n-th time; False when it ended before."""
-        attempt = _CancelledAt(call(), waits)
-
-        async def run() -> Any:
-            return await attempt
-
-        task = asyncio.create_task(run())
-        done, _ = await asyncio.wait([task], timeout=self.patience)
-        assert done, f"{method}(), cancelled at its await number {waits}, goes on: CancelledError was swallowed"
-        if not attempt.reached:
-            task.result()
-            return False
-        assert task.cancelled(), (
-            f"{method}(), cancelled at its await number {waits}, ends with "
-            f"{task.exception() or task.result()!r}: let CancelledError pass"
-        )
-        return True
+            raise AssertionError(f"{method}() waits more than {MOST_WAITS} times")
 
     async def _listen_to_one(self, driver: AnyDriver, unit: Unit, knows_subscription: asyncio.Event) -> None:
         """Subscribe, and take one event that happens after that."""
@@ -175,33 +154,3 @@ class LifecycleChecks(Contract):
                     f"after a crash and a new start there are {count} subscriptions on the device instead of {one}: "
                     "keep what names it in io.memory, and let go of the old one before a new one is made"
                 )
-
-
-class _CancelledAt:
-    """Awaits a coroutine, and cancels the task around it where it waits for the n-th time."""
-
-    def __init__(self, work: Coroutine[Any, Any, Any], waits: int) -> None:
-        self.reached = False
-        self._work = work
-        self._left = waits
-
-    def __await__(self) -> Generator[Any, Any, Any]:
-        inner = self._work.__await__()
-        go_on: Callable[[], Any] = partial(next, inner)
-        while True:
-            try:
-                waits_for = go_on()
-            except StopIteration as end:
-                return end.value
-            self._left -= 1
-            if self._left == 0:
-                self.reached = True
-                task = asyncio.current_task()
-                assert task is not None
-                task.cancel()
-            try:
-                yield waits_for
-            except BaseException as error:
-                go_on = partial(inner.throw, error)
-            else:
-                go_on = partial(next, inner)

@@ -16,6 +16,7 @@ from typing import Any
 
 from bridge.driver import AnyDriver
 from bridge.model import Capability
+from bridge.settings.vocabulary import SECTIONS
 from bridge.testing.checks import isolation
 from bridge.testing.checks.base import Contract, outcome
 from bridge.testing.harness import Bench, Unit, on_a_loop
@@ -118,6 +119,8 @@ class PurityChecks(Contract):
     async def _whole_run(self, bench: Bench, unit: Unit) -> None:
         driver = await bench.ready(unit)
         await driver.poll()
+        if Capability.SETTINGS in self.driver.capabilities:
+            await driver.read_settings(driver.device.channels[0], SECTIONS)
         if Capability.EVENTS in self.driver.capabilities:
             async with self.listen(driver):
                 pass

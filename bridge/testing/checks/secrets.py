@@ -12,6 +12,7 @@ from urllib.parse import quote
 
 from bridge.driver import AnyDriver, ShortMemory
 from bridge.model import Capability
+from bridge.settings.vocabulary import SECTIONS
 from bridge.testing.checks.base import Contract, outcome, text_of
 from bridge.testing.harness import CANARY, Unit, on_a_loop
 from bridge.testing.measuring import everything_said
@@ -44,13 +45,16 @@ class SecretChecks(Contract):
                 results["repr(driver.device)"] = repr(driver.device)
             needles = _forms(unit.simulator.username)
             for where, result in results.items():
-                for text in _texts(result):
-                    _clean(text, needles, f"the result of {where}")
+                for text in texts(result):
+                    clean(text, needles, f"the result of {where}")
             for line in said:
-                _clean(line, needles, "the log")
+                clean(line, needles, "the log")
 
     async def _everything(self, driver: AnyDriver, unit: Unit, when: str) -> dict[str, Any]:
         results = {f"{name}() {when}": await outcome(getattr(driver, name)()) for name in ("probe", "poll")}
+        if Capability.SETTINGS in self.driver.capabilities:
+            channel = driver.device.channels[0]
+            results[f"read_settings() {when}"] = await outcome(driver.read_settings(channel, SECTIONS))
         if Capability.EVENTS in self.driver.capabilities:
             events: list[Any] = []
 
@@ -68,14 +72,18 @@ class SecretChecks(Contract):
         return results
 
 
+def forms(secret: str, core: str) -> list[str]:
+    """A secret as it is, as it stands in URLs, and in base64. `core` is as much of it as nothing changes."""
+    return [core, quote(core, safe=""), base64.b64encode(secret.encode()).decode().rstrip("=")[:16]]
+
+
 def _forms(username: str) -> list[str]:
-    """The password as it is, and as it stands in URLs and in HTTP Basic."""
+    """The password, also as it stands in HTTP Basic."""
     pair = base64.b64encode(f"{username}:{CANARY}".encode()).decode()
-    alone = base64.b64encode(CANARY.encode()).decode()
-    return [_CORE, quote(_CORE, safe=""), pair[-16:], alone[:16]]
+    return [*forms(CANARY, _CORE), pair[-16:]]
 
 
-def _texts(result: Any) -> Iterator[str]:
+def texts(result: Any) -> Iterator[str]:
     if isinstance(result, BaseException):
         yield "".join(traceback.format_exception(result))
         error: BaseException | None = result
@@ -86,9 +94,9 @@ def _texts(result: Any) -> Iterator[str]:
         yield f"{result!s} {result!r}"
 
 
-def _clean(text: str, needles: list[str], where: str) -> None:
+def clean(text: str, needles: list[str], where: str) -> None:
     for needle in needles:
         at = text.find(needle)
         if at >= 0:
             around = text[max(0, at - 60) : at + len(needle) + 20]
-            raise AssertionError(f"the password is in {where}: ...{around!r}... (here it is {CANARY!r})")
+            raise AssertionError(f"the password is in {where}: ...{around!r}... (looked for: {needle!r})")

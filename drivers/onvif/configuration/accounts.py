@@ -1,6 +1,7 @@
 """Accounts (Device service). New ones first, then changes, then those that go: what fails late has done the least.
 
-A user is never set without a password, because that clears it (Core specification, SetUser). A template that changes a
+What is done goes by who is there at that moment, not by who was there when the step was made: an answer may have been
+lost, and the step comes again. A user is never set without a password, because that clears it (Core specification, SetUser). A template that changes a
 role has to say the password as well.
 """
 
@@ -40,14 +41,17 @@ async def read(unit: Unit, section: str) -> Told:
 
 
 async def write(unit: Unit, step: Step) -> bool:
-    before, after = step.before.users or {}, step.after.users or {}
+    after = step.after.users or {}
     touched = list(dict.fromkeys(split(path)[1] for path in step.paths))
-    gone = [name for name in touched if after[name].absent]
-    new = [name for name in touched if name not in before and name not in gone]
-    changed = [name for name in touched if name in before and name not in gone]
-    for name in (*new, *changed):
+    wanted = [name for name in touched if not after[name].absent]
+    for name in wanted:
         if after[name].password is None:
             raise Rejected(f"the user {name} needs a password in the template: without one it would be cleared")
+    told = await unit.must(DEVICE, wsdl.message("devicemgmt", "GetUsers"))
+    there = {xml.text(one, "Username") for one in xml.children(told, "User")}
+    new = [name for name in wanted if name not in there]
+    changed = [name for name in wanted if name in there]
+    gone = [name for name in touched if name in there and name not in wanted]
     if new:
         users = [_entry(name, after[name]) for name in new]
         await unit.tell(DEVICE, wsdl.fresh("devicemgmt", "CreateUsers", User=users))

@@ -35,6 +35,8 @@ async def read(unit: Unit, section: str) -> Told:
 
 async def write(unit: Unit, step: Step) -> bool:
     before, after = step.before.event_targets or {}, step.after.event_targets or {}
+    told = await unit.must(EVENTS, request(EVENTS, "GetEventBrokers"))
+    there = {xml.text(one, "Address") for one in xml.children(told, "EventBroker")}
     for name in dict.fromkeys(split(path)[1] for path in step.paths):
         wanted = after[name]
         if not wanted.absent:
@@ -46,6 +48,7 @@ async def write(unit: Unit, step: Step) -> bool:
             )
             await unit.tell(EVENTS, request(EVENTS, "AddEventBroker", broker.encode()))
         # The new one first: a device that refuses it keeps the old one.
-        if name in before and before[name].url not in (None, wanted.url):
-            await unit.tell(EVENTS, request(EVENTS, "DeleteEventBroker", text("Address", str(before[name].url))))
+        old = before[name].url if name in before else None
+        if old in there and (wanted.absent or old != wanted.url):
+            await unit.tell(EVENTS, request(EVENTS, "DeleteEventBroker", text("Address", old)))
     return False

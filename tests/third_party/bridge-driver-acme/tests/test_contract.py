@@ -25,7 +25,14 @@ class TestAcme(DriverContract):
         Happening("motion", EventKind.MOTION, False, {"active": False}),
         Happening("cover", EventKind.TAMPER, True),
     )
+    settings_samples = (
+        {"osd_text": {"text": "Gate", "position": "lower_left"}},
+        {"hostname": {"name": "gate-1"}, "vendor": {"acme": {"light": False}}},
+    )
+    settings_refused = ({"osd_text": {"text": "far too long for the small picture of an intercom"}},)
 
 
 class TestIntercomWithToken(TestAcme):
     simulator_options: ClassVar = {"kind": Kind.INTERCOM, "auth": "bearer"}
+    settings_samples = ({"sip": {"server": "192.0.2.8", "username": "410", "password": "sip-Pass-4711"}},)
+    settings_refused = ({"sip": {"password": "onlyletters"}},)

@@ -3,16 +3,34 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import AsyncIterator
+import json
+from collections.abc import AsyncIterator, Collection, Mapping
 from contextlib import nullcontext, suppress
-from typing import Annotated, Literal, TypeVar
+from typing import Annotated, ClassVar, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError
 from yarl import URL
 
 from bridge.driver import Driver, DriverIO
-from bridge.errors import AuthFailed, DeviceError, ProtocolError, Throttled
-from bridge.model import Capability, Device, DeviceEvent, EventKind, Identity, Kind, Reading, Rung, Stream
+from bridge.errors import AuthFailed, DeviceError, ProtocolError, Rejected, Throttled, Unsupported
+from bridge.model import (
+    Capability,
+    Channel,
+    Command,
+    Device,
+    DeviceEvent,
+    EventKind,
+    Identity,
+    Kind,
+    Reading,
+    Result,
+    Rung,
+    Stream,
+)
+from bridge.secrets import Secret
+from bridge.settings.limits import FLAG, Limit, Limits, OneOf, Text
+from bridge.settings.plan import Configuration, Step
+from bridge.settings.vocabulary import Position, flatten, section_of, unflatten
 from drivers.transports.http import exchange
 
 WAIT = 20  # seconds that the device may wait for something to report
@@ -29,22 +47,42 @@ class AcmeConfig(BaseModel):
     timeout: float = Field(5.0, gt=0, le=60, description="seconds that one request may take in all")
 
 
+class AcmeSettings(BaseModel):
+    """What stands under `vendor.acme` in a template."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    light: bool | None = Field(None, description="whether the button is lit")
+
+
+# Every setting: what the device calls it, and what it takes there.
+SETTINGS: Mapping[str, tuple[str, Limit]] = {
+    "osd_text.text": ("overlay", Text(40)),
+    "osd_text.position": ("corner", OneOf(tuple(Position))),
+    "vendor.acme.light": ("light", FLAG),
+    "sip.server": ("sip_server", Text(253, 1)),
+    "sip.username": ("sip_user", Text(64, 1)),
+    "sip.password": ("sip_password", Text(64, 8)),
+    "hostname.name": ("name", Text(32, 1)),
+}
+
+
 # What the device answers. It is hostile until these have read it: unknown fields are ignored, texts have an end.
-Text = Annotated[str, Field(max_length=256)]
+Word = Annotated[str, Field(max_length=256)]
 Reply = TypeVar("Reply", bound=BaseModel)
 
 
 class _Stream(BaseModel):
-    name: Text
-    url: Text
+    name: Word
+    url: Word
     up: bool
 
 
 class _Status(BaseModel):
-    model: Text
-    firmware: Text
-    serial: Text
-    mac: Text = Field(pattern=r"^([0-9A-Fa-f]{2}:){5}[0-9A-Fa-f]{2}$")
+    model: Word
+    firmware: Word
+    serial: Word
+    mac: Word = Field(pattern=r"^([0-9A-Fa-f]{2}:){5}[0-9A-Fa-f]{2}$")
     time: FiniteFloat
     streams: list[_Stream] = Field(max_length=8)
 
@@ -55,14 +93,34 @@ class _Session(BaseModel):
 
 class _Event(BaseModel):
     time: FiniteFloat
-    type: Text
+    type: Word
     on: bool | None = None
     repeated: bool = False
-    data: dict[Text, Text] = Field(default={}, max_length=32)
+    data: dict[Word, Word] = Field(default={}, max_length=32)
 
 
 class _Events(BaseModel):
     events: list[_Event] = Field(max_length=1000)
+
+
+class _Settings(BaseModel):
+    """A device without SIP does not name it at all; the password is always null."""
+
+    overlay: Word
+    corner: Position
+    light: bool
+    name: str = Field(pattern=r"^[A-Za-z0-9-]{1,32}$")
+    sip_server: Word | None = Field(None, min_length=1)
+    sip_user: Word | None = Field(None, min_length=1)
+    sip_password: None = None
+
+
+class _Done(BaseModel):
+    reboot: bool = False
+
+
+class _Refusal(BaseModel):
+    error: Word
 
 
 class _Unknown(ProtocolError):
@@ -73,8 +131,10 @@ class AcmeDriver(Driver[AcmeConfig]):
     name = "acme"
     stability = "beta"
     kinds = frozenset({Kind.CAMERA, Kind.INTERCOM})
-    capabilities = frozenset({Capability.STREAMS, Capability.EVENTS})
+    capabilities = frozenset({Capability.STREAMS, Capability.EVENTS, Capability.SETTINGS, Capability.REBOOT})
     Config = AcmeConfig
+    settings: ClassVar = {path: f"PUT /api/settings, {name}" for path, (name, _) in SETTINGS.items()}
+    VendorSettings = AcmeSettings
 
     __slots__ = ("_origin", "_session")
 
@@ -110,6 +170,27 @@ class AcmeDriver(Driver[AcmeConfig]):
             kind, channel, active=one.on, initial=one.repeated, source_time=one.time, topic=one.type, data=one.data
         )
 
+    async def read_settings(self, channel: Channel, sections: Collection[str]) -> Configuration:
+        found = await self._ask("GET", "/api/settings", _Settings)
+        there = [
+            (path, getattr(found, name), limit)
+            for path, (name, limit) in SETTINGS.items()
+            if section_of(path) in sections and name in found.model_fields_set
+        ]
+        values = {path: value for path, value, _ in there if value is not None}
+        return Configuration(unflatten(values), Limits({path: limit for path, _, limit in there}))
+
+    async def apply(self, channel: Channel, step: Step) -> bool:
+        after = flatten(step.after)
+        wanted = {SETTINGS[path][0]: _plain(after[path]) for path in step.paths}
+        return (await self._ask("PUT", "/api/settings", _Done, body=wanted)).reboot
+
+    async def command(self, command: Command) -> Result:
+        if command.action is not Capability.REBOOT:
+            raise Unsupported(f"Acme devices know no {command.action}")
+        await self._ask("POST", "/api/reboot", _Done)
+        return Result("it reboots")
+
     async def close(self) -> None:
         with suppress(DeviceError):  # a device that is away forgets the session by itself
             await self._let_go()
@@ -121,21 +202,26 @@ class AcmeDriver(Driver[AcmeConfig]):
                 await self._ask("DELETE", f"/api/events/{session}", _Session)
             await self.io.memory.put("session", None)
 
-    async def _ask(self, method: str, path: str, reply: type[Reply], wait: int = 0) -> Reply:
+    async def _ask(
+        self, method: str, path: str, reply: type[Reply], wait: int = 0, body: Mapping[str, object] | None = None
+    ) -> Reply:
         """One request. `wait` in seconds is for a long poll, which goes around the gate."""
         url = self._origin.join(URL(path)).with_query({"wait": wait} if wait else None)
         headers, deadline = self._authorization(), self.config.timeout + wait
         async with nullcontext() if wait else self.io.gate:
-            answer = await exchange(self.io.http, method, url, headers=headers, deadline=deadline)
+            sent = None if body is None else json.dumps(body).encode()
+            answer = await exchange(self.io.http, method, url, body=sent, headers=headers, deadline=deadline)
         if answer.status in (401, 403):
             raise AuthFailed("it refuses the credentials")
         if answer.status == 404:
             raise _Unknown(f"it knows no {path}")
         if answer.status == 503:
             raise Throttled("all its places for listeners are taken", seconds=60)
-        if answer.status != 200:
+        if answer.status not in (200, 422):
             raise ProtocolError(f"it answers {answer.status}", answer.body)
         try:
+            if answer.status == 422:
+                raise Rejected(_Refusal.model_validate_json(answer.body).error)
             return reply.model_validate_json(answer.body)
         except ValidationError:
             raise ProtocolError("its answer is not what the protocol says", answer.body) from None
@@ -148,3 +234,8 @@ class AcmeDriver(Driver[AcmeConfig]):
             return {"Authorization": f"Bearer {login.password.reveal()}"}
         pair = base64.b64encode(f"{login.username}:{login.password.reveal()}".encode())
         return {"Authorization": f"Basic {pair.decode()}"}
+
+
+def _plain(value: object) -> object:
+    """As JSON has it; the only place where a secret becomes a text."""
+    return value.reveal() if isinstance(value, Secret) else value

@@ -6,6 +6,7 @@ import asyncio
 import base64
 import random
 from collections import deque
+from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
 from aiohttp import web
@@ -19,6 +20,22 @@ BATCH = 100
 # What can happen in front of it: conditions go on and off, the button is pressed.
 CONDITIONS = ("motion", "cover", "door")
 STREAMS = ("main", "sub")
+
+
+def _text(shortest: int, longest: int) -> Callable[[Any], bool]:
+    return lambda value: isinstance(value, str) and shortest <= len(value) <= longest
+
+
+# What can be set, and what is taken there.
+TAKES: Mapping[str, Callable[[Any], bool]] = {
+    "overlay": _text(0, 40),
+    "corner": lambda value: value in ("upper_left", "upper_right", "lower_left", "lower_right"),
+    "light": lambda value: isinstance(value, bool),
+    "name": _text(1, 32),
+    "sip_server": _text(1, 253),
+    "sip_user": _text(1, 64),
+    "sip_password": lambda value: _text(8, 64)(value) and not value.isalpha(),
+}
 
 
 class Session:
@@ -50,6 +67,10 @@ class AcmeSimulator(HttpSimulator):
         self.serial = f"AC{rng.randrange(10**8):08d}"
         self.mac = "02:" + ":".join(f"{rng.randrange(256):02X}" for _ in range(5))
         self.lost: set[str] = set()  # streams that are down
+        self._set: dict[str, Any] = {"overlay": "", "corner": "upper_left", "light": True, "name": self.serial.lower()}
+        if kind is Kind.INTERCOM:
+            self._set |= {"sip_server": None, "sip_user": None, "sip_password": None}
+        self._after_reboot: dict[str, Any] = {}
         self._states = dict.fromkeys(CONDITIONS, False)
         self._sessions: dict[str, Session] = {}
         self._made = 0  # never starts over: an old session stays unknown
@@ -63,10 +84,21 @@ class AcmeSimulator(HttpSimulator):
             "acme": {"port": self.port, "auth": self.auth},
         }
 
+    def writes(self) -> int:
+        return self.seen["PUT"]
+
+    def configuration(self) -> dict[str, Any]:
+        return {**self._set, "sip_password": None} if "sip_password" in self._set else dict(self._set)
+
     def open_subscriptions(self) -> int:
         return len(self._sessions)
 
     def forget(self) -> None:
+        self._drop_sessions()
+        self._set |= self._after_reboot
+        self._after_reboot = {}
+
+    def _drop_sessions(self) -> None:
         for session in self._sessions.values():
             session.end()
         self._sessions.clear()
@@ -86,7 +118,7 @@ class AcmeSimulator(HttpSimulator):
         elif action == "vendor_event":
             self._tell({"type": details["topic"], "data": details.get("data", {})})
         elif action == "drop_subscriptions":
-            self.forget()
+            self._drop_sessions()
         else:
             await super().act(action, **details)
 
@@ -109,6 +141,13 @@ class AcmeSimulator(HttpSimulator):
             case "DELETE", ["api", "events", name] if name in self._sessions:
                 self._sessions.pop(name).end()
                 return web.json_response({"session": name})
+            case "GET", ["api", "settings"]:
+                return web.json_response(self.configuration())
+            case "PUT", ["api", "settings"]:
+                return self._change(await request.json())
+            case "POST", ["api", "reboot"]:
+                self.reboot_soon()
+                return web.json_response({})
         return web.Response(status=404)
 
     def _admits(self, given: str | None) -> bool:
@@ -122,6 +161,14 @@ class AcmeSimulator(HttpSimulator):
         ]
         about = {"model": "Porter 2", "firmware": "4.1.7", "serial": self.serial, "mac": self.mac}
         return {**about, "time": self.now(), "streams": streams}
+
+    def _change(self, wanted: dict[str, Any]) -> web.Response:
+        for name, value in wanted.items():
+            if name not in self._set or not TAKES[name](value):
+                return web.json_response({"error": f"{name} is not to be had like that"}, status=422)
+        self._after_reboot |= {name: value for name, value in wanted.items() if name == "name"}
+        self._set |= {name: value for name, value in wanted.items() if name != "name"}
+        return web.json_response({"reboot": "name" in wanted})
 
     def _begin(self) -> web.Response:
         if len(self._sessions) >= MOST_SESSIONS:
