@@ -129,8 +129,6 @@ class Runner:
         Raises Unreachable before it was first asked how it is, Throttled where too many wait already, and Fault in
         the place of what a driver must not raise; DeviceErrors come through.
         """
-        if not self._opened:
-            raise Unreachable("the bridge has only just started and has not asked it yet")
         if self._commands is None:
             self._commands = asyncio.Lock()
         if self._waiting >= COMMANDS_WAITING:
@@ -141,14 +139,26 @@ class Runner:
         finally:
             self._waiting -= 1
         try:
+            async with self.shared() as driver:
+                yield driver
+        finally:
+            self._commands.release()
+
+    @asynccontextmanager
+    async def shared(self, passed_on: tuple[type[Exception], ...] = ()) -> AsyncIterator[AnyDriver]:
+        """The driver, for what takes long and disturbs nobody, as a download: others use it meanwhile.
+
+        Raises Unreachable and Fault as `exclusive` does; DeviceErrors come through, and what is `passed_on`.
+        """
+        if not self._opened:
+            raise Unreachable("the bridge has only just started and has not asked it yet")
+        try:
             yield self._driver
-        except DeviceError:
+        except (DeviceError, *passed_on):
             raise
         except Exception as error:
             self._bug(error)
             raise Fault(f"the driver failed: {type(error).__name__}") from error
-        finally:
-            self._commands.release()
 
     def poll_soon(self) -> None:
         """Ask the device how it is now rather than when it is due: something happened to it."""

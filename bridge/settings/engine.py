@@ -37,6 +37,7 @@ from bridge.store.store import Store
 
 PARALLEL = 64  # cameras that are worked on at the same time
 PATIENCE = 600.0  # seconds that an automatic apply waits for a camera to be ready
+KINDS = ("apply", "automatic", "rollback")  # of jobs
 SEEN = "seen"  # the key in a device's memory under which stands who it was
 
 log = structlog.get_logger("templates")
@@ -139,7 +140,7 @@ class Configurator:
 
     async def resume(self) -> None:
         """Go on with what was interrupted, once there are runners."""
-        for job in await self.records.live():
+        for job in await self.records.live(KINDS):
             log.info("job goes on", job=job.id, kind=job.kind)
             self._begin(job, resumed=True)
 
