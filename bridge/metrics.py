@@ -68,6 +68,8 @@ class Metrics:
         self.frames = counter("frames", "Frames sent to subscribers")
         self.closed_slow = counter("subscribers_closed_slow", "Subscribers closed because they stopped reading")
         self.refused = counter("subscribers_refused", "Connections and subscriptions refused, by reason", "reason")
+        # The API
+        self.requests = counter("api_requests", "Requests to the API", "method", "path", "status")
         # The process
         self.reloads = counter("reloads", "Inventory reloads by outcome", "outcome")
         self.loop_lag_seconds = seconds("loop_lag", "How late the event loop wakes a sleeper")

@@ -23,7 +23,7 @@ from bridge.driver import AnyDriver
 from bridge.errors import AuthFailed, DeviceError, Fault, Locked, Throttled, Unreachable, Unsupported
 from bridge.journal import Journal
 from bridge.metrics import Metrics
-from bridge.model import Capability, Device, DeviceEvent, EventKind, Identity, Kind, Rung
+from bridge.model import Capability, Command, Device, DeviceEvent, EventKind, Identity, Kind, Result, Rung
 from bridge.pushes import render
 from bridge.pushes.labels import Labels
 from bridge.state import alarm, device
@@ -39,6 +39,7 @@ EVENTS_RETRY_CAP = 300.0
 POLL_GAP = 1.0  # seconds between the starts of two polls, at least
 POLL_LIMIT = 120.0  # seconds that a poll may take in all, whatever the driver thinks
 CLOSE_LIMIT = 3.0
+COMMAND_LIMIT = 60.0  # seconds that a command may take, whatever the driver thinks
 COMMANDS_WAITING = 16  # for one device; whoever asks for more is refused
 ALARMS = 256  # conditions remembered of one device; one with more sources than that is making them up
 ALARMS_PER_CHANNEL = 4  # or so many for each of its channels, where that is more
@@ -159,6 +160,22 @@ class Runner:
         except Exception as error:
             self._bug(error)
             raise Fault(f"the driver failed: {type(error).__name__}") from error
+
+    async def command(self, command: Command) -> Result:
+        """Have the device do something, once: whatever goes wrong, it is not tried again. Raises DeviceError."""
+        async with self.exclusive() as driver:
+            try:
+                async with asyncio.timeout(COMMAND_LIMIT):
+                    return await driver.command(command)
+            except DeviceError:
+                raise
+            except TimeoutError:
+                raise Unreachable(
+                    f"no end of its answer within {COMMAND_LIMIT:g} s: whether it was done is not known"
+                ) from None
+            except Exception as error:
+                self._bug(error)
+                raise Fault(f"the driver failed: {type(error).__name__}") from error
 
     def poll_soon(self) -> None:
         """Ask the device how it is now rather than when it is due: something happened to it."""

@@ -210,8 +210,13 @@ class Service:
             tokens=self.tokens,
             store=self.store,
             journal=self.journal,
+            metrics=self.metrics,
+            clock=self.clock,
             runners=lambda: self.supervisor.runners,
             pumps=lambda: delivery.pumps,
+            configurator=self.configurator,
+            library=self.library,
+            shelf=self.shelf,
         )
         try:
             await self.store.leave_all_but([sink.name for sink in sinks])

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from rich.text import Text
 
     from bridge.config.load import Inventory
+    from bridge.config.models import Bridge
 
 
 class Exit(IntEnum):
@@ -24,6 +25,8 @@ class Exit(IntEnum):
     USAGE = 2
     INVENTORY = 3
     NOTHING_FOUND = 4
+    DIFFERS = 5
+    NO_BRIDGE = 6
 
 
 Config = Annotated[
@@ -48,6 +51,16 @@ def fail(message: str, code: Exit = Exit.FAILED, *, as_json: bool = False) -> No
     raise typer.Exit(code)
 
 
+def fail_with(lines: list[str], code: Exit, *, as_json: bool = False) -> NoReturn:
+    """As `fail`, for several things that went wrong."""
+    if as_json:
+        print_json({"ok": False, "error": lines[0], "errors": lines})
+    else:
+        for line in lines:
+            typer.echo(f"device-bridge: {line}", err=True)
+    raise typer.Exit(code)
+
+
 def load_inventory(path: Path, *, as_json: bool = False) -> Inventory:
     """The inventory, or the end of the command with every one of its errors."""
     from bridge.config.load import InvalidInventory, load
@@ -55,12 +68,28 @@ def load_inventory(path: Path, *, as_json: bool = False) -> Inventory:
     try:
         return load(path)
     except InvalidInventory as error:
-        if as_json:
-            print_json({"ok": False, "problems": problems_json(error.problems)})
-        else:
-            for problem in error.problems:
-                typer.echo(str(problem), err=True)
-        raise typer.Exit(Exit.INVENTORY) from None
+        end_with_problems(error.problems, as_json=as_json)
+
+
+def load_bridge_block(path: Path, *, as_json: bool = False) -> Bridge:
+    """The `bridge:` block of an inventory, without the secrets and devices that the rest may name: whoever only talks
+    to a running bridge needs none of them."""
+    from bridge.config.problems import InvalidInventory
+    from bridge.config.root import load_bridge
+
+    try:
+        return load_bridge(path)
+    except InvalidInventory as error:
+        end_with_problems(error.problems, as_json=as_json)
+
+
+def end_with_problems(problems: Any, *, as_json: bool) -> NoReturn:
+    if as_json:
+        print_json({"ok": False, "problems": problems_json(problems)})
+    else:
+        for problem in problems:
+            typer.echo(str(problem), err=True)
+    raise typer.Exit(Exit.INVENTORY)
 
 
 def cell(text: object) -> Text:

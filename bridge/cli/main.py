@@ -5,11 +5,24 @@ from __future__ import annotations
 import typer
 
 from bridge import __version__
-from bridge.cli import check, demo, devices, discover, drivers, explain, run, simulate, tokens
+from bridge.cli import (
+    check,
+    command,
+    demo,
+    devices,
+    discover,
+    drivers,
+    explain,
+    jobs,
+    run,
+    simulate,
+    templates,
+    tokens,
+)
 
 EPILOG = """
 Exit codes: 0 all is well, 1 it did not work (the text says why), 2 the command line is wrong,
-3 the inventory has errors, 4 nothing was found.
+3 the inventory has errors, 4 nothing was found, 5 devices differ from what they should be, 6 no bridge runs.
 """
 
 app = typer.Typer(
@@ -35,6 +48,10 @@ app.command()(devices.watch)
 app.command()(devices.outbox)
 app.command()(drivers.schema)
 app.command()(drivers.drivers)
+app.command()(command.command)
+app.command()(command.settings)
+app.add_typer(templates.app, name="templates")
+app.add_typer(jobs.app, name="jobs")
 app.add_typer(tokens.app, name="tokens")
 
 

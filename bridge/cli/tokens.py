@@ -5,11 +5,11 @@ from __future__ import annotations
 import time
 from contextlib import closing
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from bridge.cli.common import DEFAULT_CONFIG, Config, Exit, Json, fail, load_inventory, print_json
+from bridge.cli.common import DEFAULT_CONFIG, Config, Exit, Json, cell, fail, load_bridge_block, print_json
 
 if TYPE_CHECKING:
     from sqlite3 import Connection
@@ -21,8 +21,19 @@ app = typer.Typer(help="Make, list and revoke bearer tokens.", no_args_is_help=T
 def issue(
     name: Annotated[str, typer.Argument(help="Whose it is; by this it is listed and revoked.")],
     channel: Annotated[
-        list[str], typer.Option("--channel", help="What it may hear, without prefix: user.13, admin.*, or * for all.")
-    ],
+        list[str] | None,
+        typer.Option("--channel", help="What it may hear, without prefix: user.13, admin.*, or * for all."),
+    ] = None,
+    api: Annotated[
+        Literal["read", "write"] | None,
+        typer.Option(help="What it may do in the API. A token that may hear admin.admin may read without this."),
+    ] = None,
+    user: Annotated[
+        int | None,
+        typer.Option(
+            min=1, help="The user of the VMS that it stands for. Without one it may name the user of each command."
+        ),
+    ] = None,
     config: Config = DEFAULT_CONFIG,
     as_json: Json = False,
 ) -> None:
@@ -31,11 +42,11 @@ def issue(
 
     with _store(config, as_json) as connection:
         try:
-            token = tokens.issue(connection, name, channel, time.time())
+            token = tokens.issue(connection, name, channel or [], time.time(), api=api, user_id=user)
         except ValueError as error:
             fail(str(error), as_json=as_json)
     if as_json:
-        print_json({"name": name, "channels": channel, "token": token})
+        print_json({"name": name, "channels": channel or [], "api": api, "user_id": user, "token": token})
     else:
         typer.echo(token)
 
@@ -48,15 +59,17 @@ def list_(config: Config = DEFAULT_CONFIG, as_json: Json = False) -> None:
     with _store(config, as_json) as connection:
         found = tokens.listed(connection)
     if as_json:
-        print_json({"tokens": [{"name": t.name, "channels": t.channels, "created_at": t.created_at} for t in found]})
+        shown = ("name", "channels", "api", "user_id", "created_at", "expires_at")
+        print_json({"tokens": [{key: getattr(token, key) for key in shown} for token in found]})
         return
     from rich.console import Console
     from rich.table import Table
 
-    table = Table("Name", "May hear", "Made")
+    table = Table("Name", "May hear", "API", "User", "Made")
     for token in found:
         made = time.strftime("%Y-%m-%d %H:%M", time.localtime(token.created_at))
-        table.add_row(token.name, ", ".join(token.channels), made)
+        may = "write" if token.may("write") else "read" if token.may("read") else ""
+        table.add_row(cell(token.name), ", ".join(token.channels), may, str(token.user_id or ""), made)
     Console().print(table)
 
 
@@ -81,7 +94,7 @@ def _store(config: Path, as_json: bool) -> closing[Connection]:
     from bridge.store.store import database
     from bridge.store.writer import StoreError
 
-    directory = load_inventory(config, as_json=as_json).bridge.data
+    directory = load_bridge_block(config, as_json=as_json).data
     try:
         return closing(database(directory))
     except StoreError as error:

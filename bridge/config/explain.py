@@ -14,10 +14,11 @@ from bridge import registry
 from bridge.config.effective import Layer, Leaf, leaves, merge
 from bridge.config.fields import secret_paths
 from bridge.config.layers import collect, entries
-from bridge.config.load import load_bytes, read_root
+from bridge.config.load import load_bytes
 from bridge.config.models import DeviceEntry, Watch
 from bridge.config.problems import PathPart
 from bridge.config.references import is_reference
+from bridge.config.root import read_root
 from bridge.config.validate import Report
 from bridge.secrets import MASK
 

@@ -3,33 +3,26 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cache
-from itertools import takewhile
 from pathlib import Path
 
-from pydantic import BaseModel
-
-from bridge.config import yaml12
 from bridge.config.devices import Reader, fingerprint
-from bridge.config.effective import Layer, Place, find
-from bridge.config.fields import reachable
+from bridge.config.effective import Layer, find
 from bridge.config.layers import Drivers, check_layers, collect, entries
 from bridge.config.models import Bridge, Delivery, Root
-from bridge.config.problems import InvalidInventory, Problem, one_of
+from bridge.config.problems import InvalidInventory, Problem
 from bridge.config.references import References
+from bridge.config.root import read_bytes, read_root
 from bridge.config.settings import read_bridge, read_delivery
 from bridge.config.templates import read_templates
 from bridge.config.validate import Report, Validator
 from bridge.config.yaml12 import Map
-from bridge.config.yaml_errors import YamlError
 from bridge.model import Device
-from bridge.pushes.resource import CameraFields, IntercomFields
 from bridge.secrets import Secret
 from bridge.settings.templates import Template
 
-__all__ = ["InvalidInventory", "Inventory", "Problem", "load", "load_bytes", "read_root"]
+__all__ = ["InvalidInventory", "Inventory", "Problem", "load", "load_bytes"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,14 +46,7 @@ class Inventory:
 
 def load(path: Path, *, environ: Mapping[str, str] = os.environ) -> Inventory:
     """Read the inventory. `environ` is where `env:` and `cred:` look. Raises InvalidInventory with all problems."""
-    try:
-        with open(path, "rb") as file:
-            data = file.read(yaml12.MAX_BYTES + 1)
-    except (OSError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) and error.strerror else "not a usable path"
-    else:
-        return load_bytes(data, path, environ=environ)
-    raise InvalidInventory([Problem(str(path), 0, 0, "", f"cannot be read: {reason}", "check the path and its rights")])
+    return load_bytes(read_bytes(path), path, environ=environ)
 
 
 def load_bytes(data: bytes, path: Path, *, environ: Mapping[str, str] = os.environ) -> Inventory:
@@ -73,36 +59,6 @@ def load_bytes(data: bytes, path: Path, *, environ: Mapping[str, str] = os.envir
         # Raised here, outside of every `except`: no exception that saw a value may hang on to this one.
         raise InvalidInventory(report.problems)
     return inventory
-
-
-def read_root(
-    data: bytes, report: Report, what: str = "an inventory", begins: Sequence[str] = tuple(Root.model_fields)
-) -> Map | None:
-    """The file's outermost block; None after reporting why there is none. `begins`: the keys that it may have."""
-    try:
-        document = yaml12.load(data)
-    except YamlError as error:
-        # Nothing is known yet of what is secret in there, so only our own words are repeated.
-        known = list(takewhile(lambda part: isinstance(part, int) or part in _words(), error.path))
-        report.error(Place("file", tuple(known), error.mark, 0), error.what, error.mend)
-        return None
-    if document.rest is not None:
-        place = Place("file", (), document.rest, 0)
-        report.warn(place, "a second document begins here, which is not read", "remove it, or the line ---")
-    if document.root is None:
-        return Map(0)
-    if not isinstance(document.root, Map):
-        place = Place("file", (), document.mark, 0)
-        report.error(place, f"{what} is a block of fields", f"begin with {one_of(begins)}, and a colon")
-        return None
-    return document.root
-
-
-@cache
-def _words() -> frozenset[str]:
-    """The names of all fields of an inventory."""
-    models: list[type[BaseModel]] = [*reachable(Root), CameraFields, IntercomFields]
-    return frozenset(name for model in models for name in model.model_fields)
 
 
 def _read(root: Map, path: Path, check: Validator) -> Inventory | None:

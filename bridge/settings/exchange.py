@@ -19,9 +19,9 @@ import yaml
 
 from bridge.config.effective import Layer, Place, find
 from bridge.config.layers import Drivers, entries
-from bridge.config.load import read_root
 from bridge.config.problems import Problem
 from bridge.config.references import References, is_for_imports
+from bridge.config.root import read_root
 from bridge.config.templates import read_templates
 from bridge.config.validate import Report, Validator
 from bridge.config.yaml12 import resolve

@@ -20,6 +20,7 @@ from bridge.driver import BODY_LIMIT, CallbackRequest
 from bridge.errors import DeviceError
 from bridge.metrics import Metrics
 from bridge.model import Device
+from bridge.web.buckets import Bucket
 
 BODY_SECONDS = 10.0
 # A device may call this often in bursts; what comes faster is told to come later.
@@ -33,7 +34,7 @@ log = structlog.get_logger("callbacks")
 class _Registered:
     """One device's callback: `bridge.driver.Callback`."""
 
-    __slots__ = ("_owner", "body_limit", "device", "handler", "refilled_at", "secret", "tokens")
+    __slots__ = ("_owner", "body_limit", "bucket", "device", "handler", "secret")
 
     def __init__(self, owner: CallbackListener, device: Device, handler: Handler, body_limit: int, now: float) -> None:
         self._owner = owner
@@ -41,8 +42,7 @@ class _Registered:
         self.handler = handler
         self.body_limit = body_limit
         self.secret = secrets.token_urlsafe(24)
-        self.tokens = float(BURST)
-        self.refilled_at = now
+        self.bucket = Bucket(BURST, PER_SECOND, now)
 
     @property
     def url(self) -> str:
@@ -50,14 +50,6 @@ class _Registered:
 
     def close(self) -> None:
         self._owner.forget(self.secret)
-
-    def allowed(self, now: float) -> bool:
-        self.tokens = min(BURST, self.tokens + (now - self.refilled_at) * PER_SECOND)
-        self.refilled_at = now
-        if self.tokens < 1:
-            return False
-        self.tokens -= 1
-        return True
 
 
 class CallbackListener:
@@ -91,7 +83,7 @@ class CallbackListener:
         if not await _is_from(source, one.device.address):
             log.warning("callback from a foreign address", device=one.device.id, source=source)
             return self._answer("foreign_source", 404)
-        if not one.allowed(self._clock.now().mono):
+        if one.bucket.take(self._clock.now().mono):
             return self._answer("too_often", 429, {"Retry-After": "1"})
         try:
             async with asyncio.timeout(BODY_SECONDS):

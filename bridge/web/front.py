@@ -54,7 +54,7 @@ class Front:
         clock: Clock,
     ) -> None:
         """Raises OSError when the address cannot be listened on."""
-        app = web.Application(client_max_size=1 << 20)
+        app = web.Application(client_max_size=1 << 20, middlewares=[api.middleware])
         app.add_routes(_pages())
         app.add_routes(_health(metrics, before_metrics, ready))
         app.add_routes(api.routes())

@@ -45,15 +45,3 @@ CREATE TABLE saved_plan (
     created_at REAL NOT NULL,
     PRIMARY KEY (id, number)
 ) WITHOUT ROWID;
-
--- Who asked for what, and what came of it. `key` makes a command that is asked for twice happen once.
-CREATE TABLE audit (
-    id INTEGER PRIMARY KEY AUTOINCREMENT,
-    at REAL NOT NULL,
-    initiator TEXT NOT NULL,
-    action TEXT NOT NULL,
-    subject TEXT NOT NULL,
-    key TEXT UNIQUE,
-    outcome TEXT NOT NULL,
-    detail TEXT NOT NULL
-);

@@ -1,0 +1,48 @@
+"""Requests made from the OpenAPI document by schemathesis, legal ones and others, on a whole bridge: nothing fails
+inside, and every answer is as the document says."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from pathlib import Path
+
+import pytest
+
+from bridge.web import serving
+from tests.integration.api_rig import bridge
+
+EXAMPLES = int(os.environ.get("API_EXAMPLES", "6"))  # for each operation and phase
+TEMPLATE = {"id": 1, "name": "Time", "settings": {"ntp": {"servers": ["192.0.2.7"]}}}
+CHECKS = (
+    "not_a_server_error",
+    "status_code_conformance",
+    "content_type_conformance",
+    "response_headers_conformance",
+    "response_schema_conformance",
+    "negative_data_rejection",
+    "missing_required_header",
+    "unsupported_method",
+)
+
+
+async def test_schemathesis_finds_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(serving, "PER_SECOND", 10_000.0)
+    async with bridge(tmp_path, gate=True, config_templates=[TEMPLATE]) as one:
+        await one.up()
+        child = await asyncio.create_subprocess_exec(
+            Path(sys.prefix) / "bin" / "schemathesis", "run", f"{one.url}/api/v1/openapi.json",
+            "--header", f"Authorization: Bearer {one.write}", "--checks", ",".join(CHECKS),
+            "--phases", "coverage,fuzzing", "--max-examples", str(EXAMPLES), "--generation-deterministic",
+            "--request-timeout", "70", "--warnings", "off", "--no-color",
+            cwd=tmp_path, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
+        )  # fmt: skip
+        try:
+            async with asyncio.timeout(100):
+                said, _ = await child.communicate()
+        finally:
+            if child.returncode is None:
+                child.kill()
+        assert child.returncode == 0, said.decode()[-6000:]
+        assert "No issues found" in said.decode()
