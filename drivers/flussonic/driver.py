@@ -2,12 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from pathlib import Path
 from typing import ClassVar
 
-from bridge.driver import Driver, DriverIO
-from bridge.errors import Unsupported
-from bridge.model import Capability, Device, DeviceEvent, EventKind, Fact, Identity, Kind, Reading, Rung, Stream
+from bridge.driver import Driver, DriverIO, Progress
+from bridge.errors import ProtocolError, Unsupported
+from bridge.model import (
+    Capability,
+    Channel,
+    Device,
+    DeviceEvent,
+    EventKind,
+    Fact,
+    Identity,
+    Kind,
+    Reading,
+    Rung,
+    Span,
+    Stream,
+)
 from drivers.flussonic.api import Api, Server
 from drivers.flussonic.archive import Archive
 from drivers.flussonic.config import FlussonicConfig
@@ -29,7 +44,7 @@ class FlussonicDriver(Driver[FlussonicConfig]):
     name: ClassVar[str] = "flussonic"
     stability: ClassVar[str] = "beta"
     kinds: ClassVar[frozenset[Kind]] = frozenset({Kind.SERVER})
-    capabilities: ClassVar[frozenset[Capability]] = frozenset({Capability.STREAMS, Capability.EVENTS})
+    capabilities: ClassVar[frozenset[Capability]] = frozenset({Capability.STREAMS, Capability.EVENTS, Capability.ARCHIVE})
     second_hand: ClassVar[bool] = True
     Config = FlussonicConfig
 
@@ -73,7 +88,7 @@ class FlussonicDriver(Driver[FlussonicConfig]):
     async def probe(self) -> Identity:
         self._api.legacy = None  # it may have been upgraded while it was away
         server = await self._ask_server()
-        capabilities = {Capability.STREAMS}
+        capabilities = {Capability.STREAMS, Capability.ARCHIVE}
         if self._why_no_events() is None:
             capabilities.add(Capability.EVENTS)
         else:
@@ -202,6 +217,40 @@ class FlussonicDriver(Driver[FlussonicConfig]):
             else:
                 self._second_looks[event.media] = self.io.clock.now().mono + SECOND_LOOK
         return [_device_event(meaning.kind, channel, event, meaning.active)]
+
+    # -- what it has recorded --------------------------------------------------------------------------------------
+
+    async def recorded(self, channel: Channel, start: int, end: int) -> Sequence[Span]:
+        return await self.archive.ranges(self._high(channel), start, end)
+
+    async def clip(
+        self,
+        channel: Channel,
+        start: int,
+        end: int,
+        file: Path,
+        *,
+        progress: Progress,
+        deadline: float,
+        size_limit: int,
+    ) -> int:
+        size = await self.archive.clip(
+            self._high(channel), start, end - start, file, progress=progress, deadline=deadline, size_limit=size_limit
+        )
+        if not await asyncio.to_thread(_is_mp4, file):
+            file.unlink()
+            raise ProtocolError("what it sends for a clip is no mp4 file")
+        return size
+
+    def _high(self, channel: Channel) -> str:
+        """Its stream that is recorded: operators keep the archive of the better picture."""
+        return self._streams[channel.key][0].name
+
+
+def _is_mp4(file: Path) -> bool:
+    """Whether it begins with a file type box (ISO/IEC 14496-12)."""
+    with file.open("rb") as data:
+        return data.read(8)[4:] == b"ftyp"
 
 
 def _look(why: str) -> DeviceEvent:

@@ -12,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bridge.errors import ProtocolError
-from bridge.model import Channel, EventKind, Stream
+from bridge.jobs.clips import gaps
+from bridge.model import Channel, EventKind, Span, Stream
 from drivers.flussonic import events
 from drivers.flussonic.archive import merged, playback_token, ranges_of
 from drivers.flussonic.config import FlussonicConfig
