@@ -155,9 +155,11 @@ class Runner:
             raise Unreachable("the bridge has only just started and has not asked it yet")
         try:
             yield self._driver
-        except (DeviceError, *passed_on):
+        except DeviceError:
             raise
         except Exception as error:
+            if isinstance(error, passed_on):
+                raise
             self._bug(error)
             raise Fault(f"the driver failed: {type(error).__name__}") from error
 

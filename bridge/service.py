@@ -215,6 +215,7 @@ class Service:
             runners=lambda: self.supervisor.runners,
             pumps=lambda: delivery.pumps,
             configurator=self.configurator,
+            clips=self.clips,
             library=self.library,
             shelf=self.shelf,
         )

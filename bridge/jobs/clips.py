@@ -15,13 +15,13 @@ from datetime import UTC, datetime
 
 import structlog
 from pydantic import ValidationError
-from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, stop_after_attempt, stop_any
+from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type
 
 from bridge import backoff
-from bridge.clock import Clock
+from bridge.clock import Clock, Wake
 from bridge.errors import DeviceError, Throttled, Unreachable, Unsupported
 from bridge.files import Draft, Shelf, ShelfFull
-from bridge.jobs.records import ENDED, Initiator, Item, Job, NewItem, Records
+from bridge.jobs.records import ENDED, Initiator, Item, Job, JobState, NewItem, Records, Refused
 from bridge.metrics import Metrics
 from bridge.model import Capability, Channel, Device, Span
 from bridge.pushes import render
@@ -41,10 +41,6 @@ SEAM = 2.0
 TOLD = 5  # stretches of video that a reason names
 
 log = structlog.get_logger("clips")
-
-
-class Refused(Exception):
-    """There can be no such clip; the text is for people."""
 
 
 class NotRecorded(Exception):
@@ -81,6 +77,7 @@ class Clips:
         self._clock = clock
         self._random = random
         self._tasks: dict[int, asyncio.Task[None]] = {}
+        self._cancelled: set[int] = set()
         self._progress: dict[int, Progress] = {}
         self._expiries: dict[int, float] = {}  # wall time until which the URL of a clip that is there holds
         self._servers: dict[str, asyncio.Lock] = {}
@@ -113,7 +110,9 @@ class Clips:
         runner = self._runners().get(device)
         one = _channel(runner, channel)
         if runner is None or one is None:
-            raise Refused(f"the inventory has no camera {device}/{channel}" if channel else f"it has no camera {device}")
+            raise Refused(
+                f"the inventory has no camera {device}/{channel}" if channel else f"it has no camera {device}"
+            )
         identity = runner.state.identity
         if identity is not None and Capability.ARCHIVE not in identity.capabilities:
             raise Refused("it has no archive that the bridge can cut clips from")
@@ -136,6 +135,28 @@ class Clips:
         log.info("clip asked for", job=number, device=device, channel=channel, start=start, end=end)
         return number
 
+    async def cancel(self, job: int) -> None:
+        """Give it up; that is an end as any other. Raises Refused."""
+        task = self._tasks.get(job)
+        if task is None:
+            raise Refused(f"job {job} has ended already")
+        self._cancelled.add(job)
+        task.cancel()
+
+    async def wait(self, job: int, seconds: float) -> None:
+        """Until the clip has ended, or the time is over."""
+        task, wake = self._tasks.get(job), Wake()
+        if task is not None:
+
+            def over(task: asyncio.Task[None]) -> None:
+                wake.set()
+
+            task.add_done_callback(over)
+            try:
+                await self._clock.wait(wake, seconds)
+            finally:
+                task.remove_done_callback(over)
+
     def progress(self, job: int) -> Progress:
         """How far a clip of this life of the bridge is."""
         return self._progress.get(job, Progress())
@@ -150,11 +171,10 @@ class Clips:
         try:
             (item,) = await self._records.items(job.id)
             if item.state not in ENDED:
-                async with self._servers.setdefault(item.device, asyncio.Lock()), self._places:
-                    await self._records.begin(item)
-                    await self._carry_out(job, item)
+                await self._in_turn(job, item)
                 (item,) = await self._records.items(job.id)
-            await self._records.move(job.id, "done" if item.state == "ok" else "stopped", item.detail)
+            ended: JobState = "cancelled" if job.id in self._cancelled else "stopped"
+            await self._records.move(job.id, "done" if item.state == "ok" else ended, item.detail)
         except asyncio.CancelledError:
             raise
         except StoreError as error:
@@ -164,8 +184,19 @@ class Clips:
             log.error("bug in a clip", job=job.id, exc_info=error)
         finally:
             del self._tasks[job.id]
+            self._cancelled.discard(job.id)
             self._metrics.clips_waiting.set(len(self._tasks))
             self._forget()
+
+    async def _in_turn(self, job: Job, item: Item) -> None:
+        try:
+            async with self._servers.setdefault(item.device, asyncio.Lock()), self._places:
+                await self._records.begin(item)
+                await self._carry_out(job, item)
+        except asyncio.CancelledError:
+            if job.id not in self._cancelled:
+                raise
+            await self._fail(job, item, "somebody cancelled it")
 
     async def _carry_out(self, job: Job, item: Item) -> None:
         try:
@@ -202,7 +233,7 @@ class Clips:
         DeviceError, NotRecorded, ShelfFull, OSError."""
         until = self._clock.now().mono + SECONDS
         tries = AsyncRetrying(
-            stop=stop_any(stop_after_attempt(TRIES), lambda _: self._clock.now().mono >= until),
+            stop=lambda state: state.attempt_number >= TRIES or self._clock.now().mono >= until,
             wait=self._pause,
             retry=retry_if_exception_type((Unreachable, Throttled)),
             sleep=self._clock.sleep,

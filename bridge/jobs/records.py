@@ -19,6 +19,10 @@ ENDED: tuple[ItemState, ...] = ("ok", "error", "skipped")
 KEPT = 1000  # jobs that have ended
 
 
+class Refused(Exception):
+    """What was asked for cannot be done as things are; the text is for people."""
+
+
 @dataclass(frozen=True, slots=True)
 class Initiator:
     """Who asked for something, as the VMS knows them. `user_id` hears what comes of it; None: nobody does."""

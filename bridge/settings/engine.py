@@ -19,7 +19,7 @@ import structlog
 from bridge.clock import Clock, Wake
 from bridge.driver import AnyDriver
 from bridge.errors import DeviceError, Unsupported
-from bridge.jobs.records import ENDED, Initiator, Item, ItemState, Job, NewItem, Records
+from bridge.jobs.records import ENDED, Initiator, Item, ItemState, Job, NewItem, Records, Refused
 from bridge.metrics import Metrics
 from bridge.model import Channel, Identity
 from bridge.pushes import render
@@ -41,10 +41,6 @@ KINDS = ("apply", "automatic", "rollback")  # of jobs
 SEEN = "seen"  # the key in a device's memory under which stands who it was
 
 log = structlog.get_logger("templates")
-
-
-class Refused(Exception):
-    """What was asked for cannot be done; the text is for people."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -108,7 +108,7 @@ class JobView:
 
 @dataclass(frozen=True, slots=True)
 class ItemView:
-    """What came of one template on one camera. States: waiting, running, applied (as wanted, not confirmed yet), ok,
+    """What came of one template (0: a job without) on one camera. States: waiting, running, applied (as wanted, not confirmed yet), ok,
     error, skipped. `owed`: the camera went away before it could be put back to how it was; that is done later."""
 
     device: str
@@ -154,7 +154,9 @@ class SettingsView:
 
 
 def name_of(templates: Mapping[int, Template], number: int) -> str:
-    """Of a template that may be gone by now."""
+    """Of a template that may be gone by now; of none, nothing."""
+    if number == 0:
+        return ""
     return templates[number].name if number in templates else str(number)
 
 

@@ -149,4 +149,3 @@ def merged(found: Iterable[Span]) -> tuple[Span, ...]:
         else:
             whole.append(one)
     return tuple(whole)
-

@@ -44,7 +44,9 @@ class FlussonicDriver(Driver[FlussonicConfig]):
     name: ClassVar[str] = "flussonic"
     stability: ClassVar[str] = "beta"
     kinds: ClassVar[frozenset[Kind]] = frozenset({Kind.SERVER})
-    capabilities: ClassVar[frozenset[Capability]] = frozenset({Capability.STREAMS, Capability.EVENTS, Capability.ARCHIVE})
+    capabilities: ClassVar[frozenset[Capability]] = frozenset(
+        {Capability.STREAMS, Capability.EVENTS, Capability.ARCHIVE}
+    )
     second_hand: ClassVar[bool] = True
     Config = FlussonicConfig
 

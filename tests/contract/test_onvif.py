@@ -20,7 +20,6 @@ from drivers.onvif.driver import OnvifDriver
 from drivers.onvif.simulated.discovery import DiscoveryResponder
 from drivers.onvif.simulator import OnvifSimulator
 
-
 # What every simulated camera takes, one sample for each kind of object that is written.
 SETTINGS: tuple[Mapping[str, Any], ...] = (
     {"hostname": {"name": "gate-7"}},

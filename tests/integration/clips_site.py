@@ -39,8 +39,9 @@ def _ffmpeg(*words: str, to: Path) -> Path:
 
 def probed(file: Path) -> dict[str, Any]:
     """What ffprobe says of a file; fails for what is no video."""
-    command = ["ffprobe", "-v", "error", "-show_streams", "-show_format", "-of", "json", file]
-    return json.loads(subprocess.run(command, capture_output=True, check=True, timeout=60).stdout)
+    command = ["ffprobe", "-v", "error", "-show_streams", "-show_format", "-of", "json", str(file)]
+    told: dict[str, Any] = json.loads(subprocess.run(command, capture_output=True, check=True, timeout=60).stdout)
+    return told
 
 
 async def fetched(url: str, **headers: str) -> tuple[int, bytes]:
