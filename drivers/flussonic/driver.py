@@ -240,7 +240,7 @@ class FlussonicDriver(Driver[FlussonicConfig]):
             self._high(channel), start, end - start, file, progress=progress, deadline=deadline, size_limit=size_limit
         )
         if not await asyncio.to_thread(_is_mp4, file):
-            file.unlink()
+            await asyncio.to_thread(file.unlink)
             raise ProtocolError("what it sends for a clip is no mp4 file")
         return size
 
