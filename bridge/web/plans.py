@@ -109,7 +109,8 @@ class JobView:
 @dataclass(frozen=True, slots=True)
 class ItemView:
     """What came of one template (0: the job is about none) on one camera. States: waiting, running, applied (as wanted,
-    not confirmed yet), ok, error, skipped. `owed`: the camera went away before it could be put back to how it was; that is done later."""
+    not confirmed yet), ok, error, skipped. `owed`: the camera went away before it could be put back to how it was; that
+    is done later."""
 
     device: str
     channel: str
