@@ -35,6 +35,7 @@ from bridge.supervisor import Applied, Supervisor, http_session
 from bridge.web.api import Api
 from bridge.web.callbacks import CallbackListener
 from bridge.web.front import Front
+from bridge.web.silence import KEEP_ALIVE
 from bridge.web.tokens import Tokens
 
 DRAIN_LIMIT = 1.0  # seconds for the last pushes to go out at shutdown; the rest waits in the outbox
@@ -271,9 +272,11 @@ class Service:
         if settings is None:
             return None
         listener = CallbackListener("", self.metrics, self.clock)
-        runner = web.AppRunner(listener.application(), access_log=None, shutdown_timeout=0.5)
+        application = listener.application()
+        runner = web.AppRunner(application, access_log=None, shutdown_timeout=0.5, keepalive_timeout=KEEP_ALIVE)
         await runner.setup()
         self._stack.push_async_callback(runner.cleanup)
+        self._stack.push_async_callback(_cancelled, asyncio.create_task(listener.silence.watch(runner)))
         await web.TCPSite(runner, settings.listen.host, settings.listen.port).start()
         host, port = runner.addresses[0][:2]
         listener.base_url = (settings.url or f"http://{host}:{port}").rstrip("/")

@@ -29,9 +29,9 @@ def check(
     inventory = load_inventory(config, as_json=as_json)
     results: list[Result] = []
     if online:
-        import asyncio
+        from bridge import loop
 
-        results = asyncio.run(_online(inventory, quiet=as_json))
+        results = loop.run(_online(inventory, quiet=as_json))
     bad = [one for one in results if not one.ok]
     if as_json:
         print_json(

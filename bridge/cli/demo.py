@@ -26,7 +26,7 @@ def demo(
     cameras: Annotated[int, typer.Option(min=1, max=2000, help="How many cameras the site has.")] = 20,
     seconds: Annotated[float | None, typer.Option(min=1, help="End by itself after this time.")] = None,
     push_lines: Annotated[
-        bool, typer.Option("--push-lines", help="Print nothing but one JSON object a push on stdout.")
+        bool, typer.Option("--push-lines", "--json", help="Print nothing but one JSON object a push on stdout.")
     ] = False,
     ready_file: Annotated[
         Path | None, typer.Option(help="Write addresses and a token here, as JSON, when all is up.")
@@ -40,9 +40,13 @@ def demo(
     import asyncio
     import tempfile
 
-    from bridge import log
+    from bridge import log, registry
     from bridge.testing.site import SiteError
 
+    try:
+        registry.load("onvif")
+    except registry.BrokenDriver as error:
+        fail(str(error))
     log.configure("warning", "text")
     with tempfile.TemporaryDirectory(prefix="device-bridge-demo-") as folder:
         try:

@@ -13,6 +13,12 @@ if TYPE_CHECKING:
     from bridge.driver import Scope
     from bridge.model import Found
 
+# What an inventory begins with, when there is none to add to.
+BEGINNING = """\
+# The inventory of device-bridge: docs/configuration.md explains it, config.example.yaml has every field.
+devices: []
+"""
+
 
 def discover(
     config: Config = DEFAULT_CONFIG,
@@ -31,13 +37,12 @@ def discover(
     Multicast does not cross routers: ask from the cameras' own network, or name hosts with --target.
     Exit code 4 when nothing answers.
     """
-    import asyncio
-
+    from bridge import loop
     from bridge.driver import Scope
 
     scope = Scope(seconds, tuple(interface or ()), tuple(target or ()))
     try:
-        found = asyncio.run(_discover(scope, quiet=as_json))
+        found = loop.run(_discover(scope, quiet=as_json))
     except OSError as error:
         fail(f"cannot ask on that interface: {error.strerror or error}", as_json=as_json)
     known = _known(config)
@@ -48,7 +53,10 @@ def discover(
 
         new = [one for one in found if (one.driver, one.address, one.port) not in known]
         try:
-            added = add_devices(config, new)
+            if new and not config.exists():
+                config.write_text(BEGINNING)
+            if new:
+                added = add_devices(config, new)
         except (InvalidInventory, OSError) as error:
             fail(f"nothing was added: {error}", Exit.INVENTORY, as_json=as_json)
     if as_json:
@@ -140,12 +148,11 @@ def probe(
 
     Nothing is written. Exit code 1 when it does not answer as it should.
     """
-    import asyncio
     import os
 
     from pydantic import ValidationError
 
-    from bridge import registry
+    from bridge import loop, registry
     from bridge.config.references import References, Unresolved
     from bridge.model import Channel, Credentials, Device, Kind
     from bridge.secrets import Redactor, Secret
@@ -182,7 +189,7 @@ def probe(
     device = Device("probe", kind, driver, host, credentials=credentials, channels=channels, config=settings)
     redactor = Redactor()
     redactor.learn([credentials.password] if credentials else [])
-    raise typer.Exit(asyncio.run(_probe(device, redactor, as_json)))
+    raise typer.Exit(loop.run(_probe(device, redactor, as_json)))
 
 
 async def _probe(device: Any, redactor: Any, as_json: bool) -> Exit:

@@ -46,12 +46,15 @@ def drivers(as_json: Json = False) -> None:
     raise typer.Exit(Exit.OK if all(entry["usable"] for entry in found) else Exit.FAILED)
 
 
-def schema() -> None:
-    """Print the JSON Schema of the inventory, for editors.
+def schema(as_json: Json = False) -> None:
+    """Print the JSON Schema of the inventory, for editors; with --json on one line.
 
     `device-bridge schema > config.schema.json`, and as the first line of the inventory:
     `# yaml-language-server: $schema=./config.schema.json`
     """
     from bridge.config.schema import inventory_schema
 
-    typer.echo(json.dumps(inventory_schema(), indent=2, ensure_ascii=False))
+    if as_json:
+        print_json(inventory_schema())
+    else:
+        typer.echo(json.dumps(inventory_schema(), indent=2, ensure_ascii=False))

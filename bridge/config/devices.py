@@ -71,7 +71,7 @@ class Reader:
         if entry is not None and not entry.enabled:
             self.disabled.append(entry.id)
             return None
-        if entry is not None and entry.address and entry.driver:
+        if entry is not None and entry.address and entry.driver and config is not None:
             self._remember_address(entry.address, entry.driver, config, own)
         if self._report.failed:
             return None

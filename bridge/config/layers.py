@@ -26,6 +26,7 @@ class Drivers:
 
     def __init__(self) -> None:
         self.names: dict[str, None] = dict.fromkeys(registry.names())
+        self.told: set[str] = set()  # of which it was said that they do not work
 
     def load(self, name: str) -> type[AnyDriver] | None:
         """None for a driver that is not installed or does not work."""
@@ -147,7 +148,10 @@ def check_driver(
     if not isinstance(name, str) or (driver := drivers.load(name)) is not None:
         return driver if isinstance(name, str) else None
     place = find(layers, at)
+    if name in drivers.told:
+        return None  # once is enough: it may be the driver of thousands
     if name in drivers.names:
+        drivers.told.add(name)
         report.error(place, drivers.trouble(name), "mend the package that it comes from, or take another driver")
     else:
         mend = report.suggest(name, drivers.names) or "install a package that has one"

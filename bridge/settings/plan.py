@@ -137,6 +137,11 @@ def back(now: Configuration, backup: Flat, plan: Plan) -> Plan:
         # What went when something was switched off (a text in the picture) comes back with it.
         if section_of(path) in touched and path not in current and now.limits.of(path, current) is not None:
             changes.append(Change(path, None, was, was))
+    for path, was in backup.items():
+        # So does what was removed.
+        section, name, _ = split(path)
+        if any(change.path == f"{section}.{name}.absent" for change in plan.changes) and path not in current:
+            changes.append(Change(path, None, was, was))
     for section, name in _came(plan, backup):
         if any(path.startswith(f"{section}.{name}.") for path in current):
             path = f"{section}.{name}.absent"

@@ -323,16 +323,16 @@ def pattern(path: str) -> str:
     return f"{section}.*.{leaf}" if name and section != "vendor" else path
 
 
-def _parts(annotation: Any) -> Iterator[Any]:
+def parts(annotation: Any) -> Iterator[Any]:
     """What an annotation is made of."""
     yield annotation
     for part in get_args(annotation):
-        yield from _parts(part)
+        yield from parts(part)
 
 
 def _fields() -> Iterator[tuple[str, FieldInfo]]:
     for section, told in Settings.model_fields.items():
-        for block in _parts(told.annotation):
+        for block in parts(told.annotation):
             if isinstance(block, type) and issubclass(block, Block):
                 prefix = f"{section}.*." if section in NAMED else f"{section}."
                 yield from ((prefix + name, field) for name, field in block.model_fields.items())
@@ -341,7 +341,7 @@ def _fields() -> Iterator[tuple[str, FieldInfo]]:
 # Every setting, by its pattern. What stands under `vendor` is not in it.
 FIELDS: Mapping[str, FieldInfo] = dict(_fields())
 # Those that are secrets: they are written, and cannot be read.
-SECRETS = frozenset(path for path, field in FIELDS.items() if Secret in _parts(field.annotation))
+SECRETS = frozenset(path for path, field in FIELDS.items() if Secret in parts(field.annotation))
 
 
 def flatten(settings: Settings) -> dict[str, Value]:

@@ -28,6 +28,7 @@ from bridge.store.writer import StoreError, Writer
 
 TAIL = 4096  # rows kept in memory, so that a sink that keeps up never reads the file
 DEAD_LETTERS = 10_000
+JUMP = 60.0  # seconds by which a wall clock that was set forward has jumped; `prune` is called more often than that
 T = TypeVar("T")
 
 
@@ -111,6 +112,9 @@ class Store:
         self._tail: deque[OutboxRow] = deque(maxlen=TAIL)
         self._fresh: list[asyncio.Event] = []
         self.last_seq = last_seq
+        # What tells that the wall clock was set, and which pushes have their time from it.
+        self._opened_at = last_seq
+        self._epoch = clock.now().wall - clock.now().mono
         self._closed = False
 
     @classmethod
@@ -266,10 +270,21 @@ class Store:
 
         Rows over `max_rows` or older than `max_age` seconds go even where a sink has not had them. Returns how
         many rows each sink lost that way; the same numbers are added to its `dropped` column.
+
+        A computer without a battery-backed clock learns the year some time after its start. What was decided before
+        that is not as old as it then looks: its times are moved along.
         """
-        now = self._clock.now().wall
+        now, mono = self._clock.now()
+        jump, self._epoch = now - mono - self._epoch, now - mono
+        first = self._opened_at
+        if jump >= JUMP:
+            self._tail.clear()
 
         def work(connection: sqlite3.Connection) -> dict[str, int]:
+            if jump >= JUMP:
+                connection.execute(
+                    "UPDATE outbox SET at = at + ?1 WHERE seq > ?2 AND at < ?3", (jump, first, now - jump / 2)
+                )
             top = connection.execute("SELECT coalesce(max(seq), 0) FROM outbox").fetchone()[0]
             too_old = connection.execute(
                 "SELECT coalesce(max(seq), 0) FROM outbox WHERE at < ?", (now - max_age,)

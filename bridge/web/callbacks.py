@@ -21,6 +21,7 @@ from bridge.errors import DeviceError
 from bridge.metrics import Metrics
 from bridge.model import Device
 from bridge.web.buckets import Bucket
+from bridge.web.silence import Silence
 
 BODY_SECONDS = 10.0
 # A device may call this often in bursts; what comes faster is told to come later.
@@ -60,6 +61,7 @@ class CallbackListener:
         self._metrics = metrics
         self._clock = clock
         self._registered: dict[str, _Registered] = {}
+        self.silence = Silence(clock)
 
     def register(self, device: Device, handler: Handler, *, body_limit: int = BODY_LIMIT) -> _Registered:
         one = _Registered(self, device, handler, body_limit, self._clock.now().mono)
@@ -70,7 +72,7 @@ class CallbackListener:
         self._registered.pop(secret, None)
 
     def application(self) -> web.Application:
-        app = web.Application()
+        app = web.Application(middlewares=[self.silence.heard])
         app.router.add_route("*", "/{secret:.*}", self._receive)
         return app
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import ssl
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from importlib.resources import files
@@ -16,6 +17,7 @@ from bridge.files import Shelf
 from bridge.metrics import Metrics
 from bridge.web.api import Api
 from bridge.web.broadcasting import Broadcasting
+from bridge.web.silence import KEEP_ALIVE, Silence
 from bridge.web.tokens import Tokens
 
 Ready = Callable[[], Mapping[str, str]]
@@ -39,6 +41,7 @@ class Front:
     def __init__(self, http: models.Http) -> None:
         self._http = http
         self._runner: web.AppRunner | None = None
+        self._watching: asyncio.Task[None] | None = None
         self.url = ""  # how it is reached, once open
 
     async def open(
@@ -54,7 +57,8 @@ class Front:
         clock: Clock,
     ) -> None:
         """Raises OSError when the address cannot be listened on."""
-        app = web.Application(client_max_size=1 << 20, middlewares=[api.middleware])
+        silence = Silence(clock)
+        app = web.Application(client_max_size=1 << 20, middlewares=[silence.heard, api.middleware])
         app.add_routes(_pages())
         app.add_routes(_health(metrics, before_metrics, ready))
         app.add_routes(api.routes())
@@ -63,8 +67,9 @@ class Front:
             app.add_routes(Broadcasting(tokens, servers, clock=clock, metrics=metrics).routes())
         for server in servers:
             app.add_routes(server.routes())
-        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
+        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0, keepalive_timeout=KEEP_ALIVE)
         await self._runner.setup()
+        self._watching = asyncio.create_task(silence.watch(self._runner), name="front: silent connections")
         listen, tls = self._http.listen, self._tls()
         try:
             await web.TCPSite(self._runner, listen.host, listen.port, ssl_context=tls, backlog=2048).start()
@@ -76,6 +81,9 @@ class Front:
         self.url = self._http.url or f"{'https' if tls else 'http'}://{shown}:{port}"
 
     async def close(self) -> None:
+        if self._watching is not None:
+            self._watching.cancel()
+            self._watching = None
         if self._runner is not None:
             await self._runner.cleanup()
             self._runner = None

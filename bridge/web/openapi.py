@@ -128,9 +128,6 @@ def _responses(route: Route, schemas: Mapping[Any, Any]) -> dict[str, Any]:
     answer: dict[str, Any] = {"description": HTTPStatus(route.status).phrase}
     if route.answer is not None:
         answer["content"] = {"application/json": {"schema": schemas[route.answer, "serialization"]}}
-    elif route.media:
-        content = {kind: {"schema": {"type": "string", "format": "binary"}} for kind in route.media}
-        answer["content"] = content
     problem = {"content": {PROBLEM: {"schema": schemas[ProblemDetails, "serialization"]}}}
     errors = {**_ALWAYS, **(_BODY if route.body or route.files else {400: "a body that does not belong there"})}
     if "{" in route.path:

@@ -101,8 +101,7 @@ class Reply:
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """One operation. Its handler returns a value of the type `answer`, a `Reply`, or a response of its own where
-    `media` says what kind of file that is; it raises `Refused`."""
+    """One operation. Its handler returns a value of the type `answer`, or a `Reply` with one; it raises `Refused`."""
 
     method: Literal["GET", "POST", "DELETE"]
     path: str  # below PREFIX; its parameters are keys of PARAMETERS
@@ -113,7 +112,6 @@ class Route:
     query: type[BaseModel] = Nothing
     body: type[BaseModel] | None = None
     files: tuple[str, ...] = ()  # the content types of a body that is a file
-    media: tuple[str, ...] = ()  # the content types of an answer that is a file
     headers: tuple[str, ...] = ()  # keys of HEADERS that may be there
     needs: tuple[str, ...] = ()  # those that must
     status: int = 200

@@ -97,14 +97,14 @@ class Serving:
         return web.Response(body=self._document, content_type="application/json")
 
     def _handler(self, route: Route) -> Any:
-        async def handle(request: web.Request) -> web.StreamResponse:
+        async def handle(request: web.Request) -> web.Response:
             response = await self._refusals(route, self._answer(route, request))
             self._metrics.requests.labels(route.method, route.path, str(response.status)).inc()
             return response
 
         return handle
 
-    async def _refusals(self, route: Route, answer: Awaitable[web.StreamResponse]) -> web.StreamResponse:
+    async def _refusals(self, route: Route, answer: Awaitable[web.Response]) -> web.Response:
         """The answer, or why there is none, as problem details."""
         try:
             return await answer
@@ -126,7 +126,7 @@ class Serving:
             log.error("bug in the API", method=route.method, path=route.path, exc_info=error)
             return Refused(500, "the bridge failed at this; its log has the details").response()
 
-    async def _answer(self, route: Route, request: web.Request) -> web.StreamResponse:
+    async def _answer(self, route: Route, request: web.Request) -> web.Response:
         token = await self._known(route, request)
         self._in_flight[token.digest] += 1
         try:
@@ -139,7 +139,7 @@ class Serving:
             if not self._in_flight[token.digest]:
                 del self._in_flight[token.digest]
 
-    async def _audited(self, route: Route, call: Call) -> web.StreamResponse:
+    async def _audited(self, route: Route, call: Call) -> web.Response:
         """Written down before it is done; what is asked again with the same key is answered again, and not done."""
         said = call.headers.get("Idempotency-Key")
         key = f"{call.token.digest}:{said}" if said is not None else None
@@ -150,8 +150,7 @@ class Serving:
         self._under_way.add(begun)
         try:
             response = await self._refusals(route, self._handled(route, call))
-            body = response.body if isinstance(response, web.Response) else b""
-            answer = body.decode() if isinstance(body, bytes) else ""
+            answer = (response.text or "") if response.body else ""
             detail = json.loads(answer)["detail"] if response.status >= 400 else ""
             await self._audit.end(begun, response.status, detail, answer)
         finally:
@@ -169,7 +168,7 @@ class Serving:
         headers = {"Idempotent-Replayed": "true"}
         return web.Response(body=earlier.answer.encode(), status=earlier.status, content_type=kind, headers=headers)
 
-    async def _handled(self, route: Route, call: Call) -> web.StreamResponse:
+    async def _handled(self, route: Route, call: Call) -> web.Response:
         try:
             async with asyncio.timeout(route.seconds) as limit:
                 value = await route.handler(call)
@@ -177,8 +176,6 @@ class Serving:
             if not limit.expired():
                 raise
             raise Refused(504, f"no end of it within {route.seconds:g} s; what was begun may still go on") from None
-        if isinstance(value, web.StreamResponse):
-            return value
         reply = value if isinstance(value, Reply) else Reply(value)
         # A page must not keep what a device's name or a plan said.
         headers = {"Cache-Control": "no-store", **reply.headers}

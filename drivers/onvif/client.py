@@ -126,7 +126,8 @@ class OnvifClient:
     def learn(self, found: dict[str, str]) -> None:
         """Take the addresses of services; the device service stays where the inventory says it is."""
         for namespace, xaddr in found.items():
-            where = self.local(xaddr)
+            # A service that is listed with nothing that can be used for an address is there all the same.
+            where = self.local(xaddr) or _USUAL_PATHS.get(namespace)
             if where and namespace != DEVICE:
                 self.paths[namespace] = where
 
@@ -269,7 +270,7 @@ class OnvifClient:
         """GetSystemDateAndTime, without credentials because those need the clock; sets `offset`.
 
         Vivotek and Panasonic want credentials even for this. Some give local time only, some a date that no
-        calendar has: then the HTTP Date header has to do, or nothing changes.
+        calendar has, or nothing: then the HTTP Date header has to do, or nothing changes.
         """
         message = wsdl.message("devicemgmt", "GetSystemDateAndTime")
         where = self.path(DEVICE)
@@ -286,7 +287,10 @@ class OnvifClient:
         if refusal is not None:
             self._digests.pop("", None)
             raise _refused(refusal)
-        told = device_time(self._read(reply))
+        try:
+            told = device_time(self._read(reply))
+        except Unsupported:
+            told = None
         if told is None:
             self._take_date(reply)
         else:

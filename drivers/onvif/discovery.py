@@ -25,6 +25,7 @@ from drivers.transports.xml import Element
 
 GROUP, PORT = "239.255.255.250", 3702
 DATAGRAM_LIMIT = 65_536
+RECEIVE_BUFFER = 4 << 20  # bytes that are asked for; the kernel gives what it may
 FOUND_LIMIT = 10_000
 RESOLVE_LIMIT = 2.0  # seconds for the name of a target
 # A lost datagram is lost: ask again, and late in the window for devices that were busy.
@@ -46,50 +47,79 @@ _TYPES = (
 )
 
 
-class _Listener(asyncio.DatagramProtocol):
+class _Listener:
+    """Sockets whose datagrams are taken in as soon as they come: the kernel keeps but a hundred or two of them, and a
+    large site answers within the same moment."""
+
     def __init__(self) -> None:
+        self.sockets: list[socket.socket] = []
         self.answers: asyncio.Queue[tuple[bytes, str]] = asyncio.Queue(FOUND_LIMIT)
 
-    def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
-        if len(data) <= DATAGRAM_LIMIT and not self.answers.full():
-            self.answers.put_nowait((data, addr[0]))
+    def add(self, sock: socket.socket) -> None:
+        self.sockets.append(sock)
+        asyncio.get_running_loop().add_reader(sock, self._take, sock)
 
-    def error_received(self, exc: Exception) -> None:
-        """ICMP "port unreachable" of one unicast target; the others may still answer."""
+    def close(self) -> None:
+        while self.sockets:
+            sock = self.sockets.pop()
+            asyncio.get_running_loop().remove_reader(sock)
+            sock.close()
+
+    def take(self) -> None:
+        """All that has come by now."""
+        for sock in self.sockets:
+            self._take(sock)
+
+    def _take(self, sock: socket.socket) -> None:
+        while not self.answers.full():
+            try:
+                data, sender = sock.recvfrom(DATAGRAM_LIMIT)
+            except BlockingIOError:
+                return
+            except OSError:
+                continue  # ICMP "port unreachable" of one unicast target; the others may still answer
+            self.answers.put_nowait((data, sender[0]))
+
+    def ask(self, targets: list[tuple[str, int]]) -> None:
+        for sock in self.sockets:
+            for types in _TYPES:
+                probe = _PROBE.format(message_id=uuid.uuid4(), types=types).encode()
+                for target in targets:
+                    with suppress(OSError):  # one that cannot be reached; the others may be
+                        sock.sendto(probe, target)
 
 
 async def discover(scope: Scope) -> AsyncIterator[Found]:
     """Yield each device once, as its answer arrives, for `scope.seconds`. Raises OSError when no probe can be sent."""
     loop = asyncio.get_running_loop()
-    transports: list[asyncio.DatagramTransport] = []
     listener = _Listener()
+    asking: list[asyncio.TimerHandle] = []
     try:
         for interface in scope.interfaces or ("",):
-            transport, _ = await loop.create_datagram_endpoint(lambda: listener, sock=_socket(interface))
-            transports.append(transport)
+            listener.add(_socket(interface))
         deadline = loop.time() + scope.seconds
         targets = await _resolved(scope.targets) if scope.targets else [(GROUP, PORT)]
-        asking = [loop.call_at(loop.time() + after, _ask, transports, targets) for after in _ASK_AT]
+        asking += [loop.call_at(loop.time() + after, listener.ask, targets) for after in _ASK_AT]
         seen: set[object] = set()
-        try:
-            while len(seen) < 2 * FOUND_LIMIT and (left := deadline - loop.time()) > 0:
-                try:
-                    async with asyncio.timeout(left):
-                        data, sender = await listener.answers.get()
-                except TimeoutError:
-                    return
-                for one in matches(data, sender):
-                    # Some make up a new endpoint for each answer.
-                    names = {one.endpoint, (one.address, one.port, one.extra.get("path"))}
-                    if seen.isdisjoint(names):
-                        yield one
-                    seen |= names
-        finally:
-            for handle in asking:
-                handle.cancel()
+        while len(seen) < 2 * FOUND_LIMIT:
+            if loop.time() >= deadline:
+                listener.close()  # what has come in time is still read
+            try:
+                async with asyncio.timeout_at(deadline if listener.answers.empty() else None):
+                    data, sender = await listener.answers.get()
+            except TimeoutError:
+                return
+            for one in matches(data, sender):
+                # Some make up a new endpoint for each answer.
+                names = {one.endpoint, (one.address, one.port, one.extra.get("path"))}
+                if seen.isdisjoint(names):
+                    yield one
+                seen |= names
+            listener.take()  # reading an answer takes a hundred times as long as taking it in
     finally:
-        for transport in transports:
-            transport.close()
+        for handle in asking:
+            handle.cancel()
+        listener.close()
 
 
 def _socket(interface: str) -> socket.socket:
@@ -97,6 +127,7 @@ def _socket(interface: str) -> socket.socket:
     try:
         sock.setblocking(False)
         sock.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_TTL, 1)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER)
         if interface:
             sock.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_IF, socket.inet_aton(interface))
         sock.bind((interface, 0))
@@ -104,14 +135,6 @@ def _socket(interface: str) -> socket.socket:
         sock.close()
         raise
     return sock
-
-
-def _ask(transports: list[asyncio.DatagramTransport], targets: list[tuple[str, int]]) -> None:
-    for transport in transports:
-        for types in _TYPES:
-            probe = _PROBE.format(message_id=uuid.uuid4(), types=types).encode()
-            for target in targets:
-                transport.sendto(probe, target)
 
 
 async def _resolved(targets: Sequence[str]) -> list[tuple[str, int]]:

@@ -9,7 +9,7 @@ from sys import intern
 from typing import ClassVar
 
 from bridge.driver import Driver, DriverIO, Scope
-from bridge.errors import ProtocolError, Unsupported
+from bridge.errors import AuthFailed, ProtocolError, Unsupported
 from bridge.model import (
     Capability,
     Channel,
@@ -28,7 +28,7 @@ from bridge.model import (
 )
 from bridge.settings.plan import Configuration, Step
 from drivers.onvif import discovery, media, topics, wsdl
-from drivers.onvif.client import DEVICE, EVENTS, MEDIA, MEDIA2, OnvifClient
+from drivers.onvif.client import DEVICE, EVENTS, MEDIA, MEDIA2, Mode, OnvifClient
 from drivers.onvif.config import EventMode, OnvifConfig, StreamCheck
 from drivers.onvif.configuration import sections as table
 from drivers.onvif.configuration.unit import Unit
@@ -54,7 +54,16 @@ class OnvifDriver(Driver[OnvifConfig]):
     Config = OnvifConfig
     settings = table.OPERATIONS
 
-    __slots__ = ("_channels", "_client", "_fresh_until", "_listed", "_no_rtsp_until", "_subscriptions", "_units")
+    __slots__ = (
+        "_channels",
+        "_client",
+        "_doubted",
+        "_fresh_until",
+        "_listed",
+        "_no_rtsp_until",
+        "_subscriptions",
+        "_units",
+    )
 
     def __init__(self, device: Device, config: OnvifConfig, io: DriverIO) -> None:
         super().__init__(device, config, io)
@@ -64,6 +73,7 @@ class OnvifDriver(Driver[OnvifConfig]):
         self._channels: dict[str, str] = {}  # which channel an event's source token belongs to
         self._fresh_until: float | None = None  # monotonic; None: the profiles have to be asked for
         self._units: dict[str, tuple[float, Unit]] | None = None  # channels that are being set up, each until a time
+        self._doubted = False  # whether the streams' addresses are still right
         self._no_rtsp_until = 0.0  # monotonic; RTSP refused the credentials, and too many tries lock the account
 
     @classmethod
@@ -80,6 +90,7 @@ class OnvifDriver(Driver[OnvifConfig]):
 
     async def probe(self) -> Identity:
         self._units = None
+        self._fresh_until, self._doubted = None, True  # it may be another device than before
         await self._client.measure_clock()
         await self._find_services()
         info = await self._client.call(DEVICE, wsdl.message("devicemgmt", "GetDeviceInformation"))
@@ -94,7 +105,7 @@ class OnvifDriver(Driver[OnvifConfig]):
             firmware=intern(xml.text(info, "FirmwareVersion")[:128]),
             serial=xml.text(info, "SerialNumber")[:128],
             hardware=intern(xml.text(info, "HardwareId")[:128]),
-            macs=await self._macs(),
+            macs=await self._macs(known=self._client.mode is not Mode.UNKNOWN),
             capabilities=frozenset(capabilities),
         )
 
@@ -107,7 +118,7 @@ class OnvifDriver(Driver[OnvifConfig]):
                 found.setdefault(xml.text(service, "Namespace"), xml.text(service, "XAddr"))
         except (Unsupported, ProtocolError):
             pass
-        if MEDIA not in found and MEDIA2 not in found:
+        if EVENTS not in found or (MEDIA not in found and MEDIA2 not in found):
             try:
                 reply = await self._client.call(DEVICE, wsdl.message("devicemgmt", "GetCapabilities", Category="All"))
                 told = xml.child(reply, "Capabilities")
@@ -119,11 +130,16 @@ class OnvifDriver(Driver[OnvifConfig]):
                     self._client.assume_usual_paths()
         self._client.learn(found)
 
-    async def _macs(self) -> tuple[str, ...]:
+    async def _macs(self, *, known: bool) -> tuple[str, ...]:
+        """`known`: that the credentials are right."""
         try:
             reply = await self._client.call(DEVICE, wsdl.message("devicemgmt", "GetNetworkInterfaces"))
         except (Unsupported, ProtocolError):
             return ()
+        except AuthFailed:
+            if not known:
+                raise
+            return ()  # a user who may look at pictures and not at the network
         told = (xml.text(one, "Info", "HwAddress") for one in xml.children(reply, "NetworkInterfaces"))
         digits = ("".join(letter for letter in mac.lower() if letter in "0123456789abcdef") for mac in told)
         return tuple(":".join(mac[i : i + 2] for i in range(0, 12, 2)) for mac in digits if len(mac) == 12)[:8]
@@ -149,7 +165,9 @@ class OnvifDriver(Driver[OnvifConfig]):
         found = await media.profiles(self._client)
         sources = media.by_source(found)
         by_token = {one.token: one for one in found}
-        known = {one.name: one.uri for streams in self._listed.values() for one in streams}
+        # An address is asked for once, and again when it may be another: nothing answers there, or settings changed.
+        known = {} if self._doubted else {one.name: one.uri for all_ in self._listed.values() for one in all_}
+        self._doubted = False
         self._listed, self._channels = {}, {}
         for channel in self.device.channels:
             source = _source_of(channel, list(sources))
@@ -177,6 +195,7 @@ class OnvifDriver(Driver[OnvifConfig]):
             method = self.config.stream_check.value.upper()
             told = await rtsp.check(uris, method, self.device.credentials, deadline=self.config.timeout / 2)
             answers = dict(zip(uris, told, strict=True))
+            self._doubted = any(one.up is False for one in told)
             if rtsp.REFUSED in told:
                 # Only RTSP, or has the password changed? The next poll asks ONVIF.
                 self._no_rtsp_until = now + REFRESH
@@ -222,7 +241,7 @@ class OnvifDriver(Driver[OnvifConfig]):
     def _event(self, one: Notification) -> DeviceEvent:
         found = topics.meaning(one.topic)
         if found.kind is EventKind.CONFIG_CHANGED:
-            self._fresh_until = None
+            self._fresh_until, self._doubted = None, True
         active = topics.condition(found, one.data)
         if one.operation == "Deleted" and active is not None:
             active = False

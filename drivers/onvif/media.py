@@ -38,11 +38,13 @@ class Profile:
 
 
 # onvif-zeep's WSDLs are of ONVIF 2.4 and know no Media 2; the two requests that are needed are these.
-_MEDIA2_PROFILES = Message(
-    f'<m:GetProfiles xmlns:m="{MEDIA2}"><m:Type>VideoSource</m:Type>'
-    "<m:Type>VideoEncoder</m:Type><m:Type>Analytics</m:Type></m:GetProfiles>".encode(),
-    f"{MEDIA2}/GetProfiles",
-)
+def _media2_profiles(*types: str) -> Message:
+    wanted = "".join(f"<m:Type>{one}</m:Type>" for one in types)
+    return Message(f'<m:GetProfiles xmlns:m="{MEDIA2}">{wanted}</m:GetProfiles>'.encode(), f"{MEDIA2}/GetProfiles")
+
+
+# What is needed, and everything: there is firmware that reads one type and no second.
+_MEDIA2_TYPES = (_media2_profiles("VideoSource", "VideoEncoder", "Analytics"), _media2_profiles("All"))
 
 
 def _media2_uri(token: str) -> Message:
@@ -57,12 +59,13 @@ async def profiles(client: OnvifClient) -> list[Profile]:
     """Every profile with video, in the device's order. Media 2 where it is offered (H.265 shows only there)."""
     if MEDIA2 in client.paths:
         try:
-            found = _media2(await client.call(MEDIA2, _MEDIA2_PROFILES))
-            if found:
+            for message in _MEDIA2_TYPES:
+                found = _media2(await client.call(MEDIA2, message))
+                if any(one.encoder for one in found):
+                    return found
+            if MEDIA not in client.paths:
                 return found
-        except Unsupported:
-            pass
-        except ProtocolError:
+        except (Unsupported, ProtocolError):
             if MEDIA not in client.paths:
                 raise
     return _media1(await client.call(MEDIA, wsdl.message("media", "GetProfiles")))

@@ -216,6 +216,9 @@ class Subscriptions:
             self._absolute = True
             with suppress(Gone):
                 await self._renew()
+                if not self._held.renewable:
+                    # It was not that: it grants no more, and takes no dates.
+                    self._absolute, self._held.renewable = False, True
 
     async def _create(self, operation: str, callback: Callback | None) -> Element:
         term = self._term()

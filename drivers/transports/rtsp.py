@@ -50,6 +50,9 @@ async def check(uris: Sequence[str], method: str, credentials: Credentials | Non
                 answers.append(REFUSED)
                 continue
             url = URL(uri)
+            if url.scheme != "rtsp":
+                answers.append(Answer(None, f"{url.scheme} is not asked"))
+                continue
             where = (url.host or "", url.port or DEFAULT_PORT)
             try:
                 async with asyncio.timeout(deadline):

@@ -66,7 +66,7 @@ def test_the_command_line_lists_it(site: Path) -> None:
         "usable": True,
         "stability": "beta",
         "kinds": ["camera", "intercom"],
-        "capabilities": ["events", "streams"],
+        "capabilities": ["events", "reboot", "settings", "streams"],
     }
 
 

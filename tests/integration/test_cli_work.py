@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import trustme
 
 from tests.integration.api_rig import Bridge, Gate, bridge
-from tests.integration.processes import BINARY
+from tests.integration.processes import BINARY, free_port
 
 TEMPLATES = [
     {"id": 12, "name": "Time", "settings": {"ntp": {"servers": ["192.0.2.7"]}}},
@@ -222,3 +223,20 @@ async def test_without_a_bridge_it_says_so(cli: Cli) -> None:
     code, _, err = await cli("jobs", "list")
     assert (code, "no bridge answers at http://127.0.0.1:" in err) == (6, True)
     assert cli.tokens() == ["reader", "writer"]
+
+
+async def test_over_tls_it_trusts_the_certificate_of_the_inventory_and_no_other(tmp_path: Path) -> None:
+    mine, other = (trustme.CA().issue_cert("bridge.example.net") for _ in range(2))
+    for name, one in (("mine", mine), ("other", other)):
+        one.private_key_pem.write_to_path(tmp_path / f"{name}.key")
+        for number, part in enumerate(one.cert_chain_pems):
+            part.write_to_path(tmp_path / f"{name}.crt", append=number > 0)
+    tls = {"certificate": str(tmp_path / "mine.crt"), "key": str(tmp_path / "mine.key")}
+    said = {"data": "data", "http": {"listen": f"127.0.0.1:{free_port()}", "tls": tls}}
+    async with bridge(tmp_path, cameras=0, panels=0, bridge=said) as one:
+        cli = Cli(one, tmp_path)
+        assert await cli.json("jobs", "list") == (0, {"jobs": []})
+        config = tmp_path / "config.yaml"
+        config.write_text(config.read_text().replace("mine.", "other."))
+        code, _, err = await cli("jobs", "list")
+        assert (code, "certificate" in err.lower()) == (6, True)

@@ -297,6 +297,20 @@ async def test_the_command_adds_what_is_new_and_keeps_every_comment(
         assert all(not one.seen for one in devices)
 
 
+async def test_where_there_is_no_inventory_one_is_begun(tmp_path: Path) -> None:
+    path = tmp_path / "config.yaml"
+    async with responding([OnvifSimulator()], start=True) as target:
+        told = await discover("--target", target, "--config", path, "--add")
+        assert len(told["added"]) == 1
+    text = path.read_text()
+    assert text.startswith("# ")
+    assert YAML().load(text)["devices"][0]["driver"] == "onvif"
+    empty = tmp_path / "none.yaml"
+    async with answering() as (_, target):
+        await discover("--target", target, "--config", empty, "--add")
+    assert not empty.exists(), "nothing was found"
+
+
 @pytest.mark.parametrize("name", ["Gate [/x]", "[red]Gate", "Gate \x1b[31m"])
 async def test_names_are_neither_markup_nor_terminal_codes(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     discover_cli._print([Found("onvif", "192.0.2.1", 80, name=name, model="[/]")], set(), [], Path("config.yaml"))

@@ -167,7 +167,7 @@ async def test_it_adapts_a_value(one: Site) -> None:
     await unchanged_but_told(one, *words, quirks={"adapts_bitrate"})
 
 
-async def test_it_ignores_a_write(one: Site) -> None:
+async def test_q25_it_ignores_a_write(one: Site) -> None:
     words = ("it answered OK and did nothing: video_encoder_first.bitrate is still",)
     await unchanged_but_told(one, *words, quirks={"ignores_writes"})
 
@@ -177,7 +177,7 @@ async def test_its_list_of_users_is_full(one: Site) -> None:
     await unchanged_but_told(one, "it refuses users", "TooManyUsers", template=template, quirks={"full_user_list"})
 
 
-async def test_its_clock_stays_manual(one: Site) -> None:
+async def test_q25_its_clock_stays_manual(one: Site) -> None:
     camera = await one.add(quirks={"clock_stays_manual"})
     await camera.act("configure", setting="clock", mode="Manual")
     before = await one.read()
@@ -196,7 +196,7 @@ async def test_a_mishap_in_the_middle_is_waited_for(one: Site, quirk: str) -> No
     assert [status for _, _, status, _ in await one.pushes()] == ["ok"]
 
 
-async def test_another_codec_that_needs_a_reboot(one: Site) -> None:
+async def test_q25_another_codec_that_needs_a_reboot(one: Site) -> None:
     camera = await one.add(media2=True, h265=True, quirks={"codec_needs_reboot"}, reboot_seconds=0.3)
     one.template(video_encoder_first={"codec": "h265"})
     one.change(fit="nearest")
@@ -231,12 +231,12 @@ async def test_an_empty_reply_to_a_write_is_looked_behind(one: Site) -> None:
     assert await one.apply() == "done", await one.pushes()
 
 
-async def test_options_that_promise_too_much(one: Site) -> None:
+async def test_q24_options_that_promise_too_much(one: Site) -> None:
     template = {"video_encoder_first": {"fps": 24}}
     await unchanged_but_told(one, "it refuses video_encoder_first", template=template, quirks={"options_too_wide"})
 
 
-async def test_h265_is_left_to_media_2(one: Site) -> None:
+async def test_q24_h265_is_left_to_media_2(one: Site) -> None:
     await one.add(media2=True, h265=True, quirks={"media1_calls_it_h264"})
     before = (await one.read())["video_encoder_second.codec"]
     assert before == "h265"
@@ -281,6 +281,41 @@ async def test_a_role_without_a_password_is_refused_rather_than_cleared(one: Sit
     one.template(users={"viewer": {"role": "operator"}})
     assert await one.apply() == "stopped"
     assert "needs a password in the template" in str(await one.pushes())
+
+
+async def test_a_target_that_was_removed_comes_back(one: Site) -> None:
+    await one.add(**FULL)
+    for target in ({"url": "mqtt://192.0.2.9:1883"}, {"absent": True}):
+        one.template(event_targets={"vms": target})
+        assert await one.apply() == "done", await one.pushes()
+    assert "event_targets.vms.url" not in await one.read()
+    assert await one.finish(await one.engine.rollback(ALL, ME)) == "done"
+    assert (await one.read())["event_targets.vms.url"] == "mqtt://192.0.2.9:1883"
+
+
+async def test_a_user_who_was_removed_cannot_come_back_and_that_is_told(one: Site) -> None:
+    await one.add()
+    for user in ({"role": "user", "password": Secret("view-Pass1")}, {"absent": True}):
+        one.template(users={"viewer": user})
+        assert await one.apply() == "done", await one.pushes()
+    job = await one.engine.rollback(ALL, ME)
+    assert await one.finish(job) == "stopped"
+    (item,) = await one.engine.records.items(job)
+    assert "could not be put back" in item.detail
+    assert "needs a password" in item.detail
+
+
+async def test_values_that_have_no_place_are_no_fault(one: Site) -> None:
+    """No limit of the bit rate is 0 to some makes; others name themselves with a dot and an underscore."""
+    camera = await one.add()
+    await camera.act("configure", setting="hostname", name="cam_1.example.net")
+    await camera.act("configure", setting="video_encoder", bitrate=0)
+    found = await one.read()
+    assert "hostname.name" not in found
+    assert "video_encoder_first.bitrate" not in found
+    assert found["video_encoder_first.codec"] == "h264"
+    one.template(hostname={"name": "gate-1"}, video_encoder_first={"bitrate": 2048})
+    assert await one.apply() == "done", await one.pushes()
 
 
 async def test_only_the_cameras_that_are_meant(one: Site) -> None:

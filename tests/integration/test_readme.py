@@ -36,11 +36,11 @@ def test_quick_start() -> None:
         assert "Traceback" not in demo.tail()
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(180)
 def test_step_by_step(tmp_path: Path) -> None:
     # In a folder of its own, with the environment in the place where it is in the project's.
     (tmp_path / ".venv").symlink_to(sys.prefix)
-    (simulate,), (check, run), (devices, watch) = commands("The same, step by step")
+    (simulate,), (check, run), (devices, watch), (happen,) = commands("The same, step by step")
     with shell(simulate, tmp_path) as site:
         site.says("5 simulated devices are up")
         with shell(check, tmp_path) as checking:
@@ -53,6 +53,9 @@ def test_step_by_step(tmp_path: Path) -> None:
                 assert sum("cam-0" in line for line in table.out) == 5
             with shell(watch, tmp_path) as pushes:
                 pushes.says("camera_status_updated", count=5)
+                with shell(happen, tmp_path) as curl:
+                    assert curl.wait() == 0, curl.tail()
+                pushes.says("cam-01 → inactive", 60)
 
 
 def test_its_inventory_samples_are_right(tmp_path: Path) -> None:

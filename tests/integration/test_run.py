@@ -134,6 +134,88 @@ def test_sinks_change_while_devices_go_on(site: Site, inventory: Inventory) -> N
         bridge.says("takes a restart")
 
 
+# Put into the child's path as sitecustomize.py: what happens in the middle of a start, and a name server that is away.
+HANGUP_AT_START = """
+import os, signal, sqlite3
+connect = sqlite3.connect
+def hangup(*arguments, **more):
+    sqlite3.connect = connect
+    os.kill(os.getpid(), {signal})
+    return connect(*arguments, **more)
+sqlite3.connect = hangup
+"""
+DEAD_NAMES = """
+import socket, time
+getaddrinfo = socket.getaddrinfo
+def slow(host, *arguments, **more):
+    if str(host).endswith(".example.net"):
+        time.sleep(30)
+    return getaddrinfo(host, *arguments, **more)
+socket.getaddrinfo = slow
+"""
+
+
+def run_with(custom: str, inventory: Inventory, folder: Path, *options: str) -> Process:
+    (folder / "sitecustomize.py").write_text(custom)
+    return Process(BINARY, "run", "-c", inventory.path, *options, environ={**SECRET, "PYTHONPATH": str(folder)})
+
+
+def test_a_hangup_in_the_middle_of_the_start_is_a_reload(site: Site, inventory: Inventory, tmp_path: Path) -> None:
+    with run_with(HANGUP_AT_START.format(signal="signal.SIGHUP"), inventory, tmp_path) as bridge:
+        bridge.says("bridge runs")
+        bridge.says("inventory reloaded")
+
+
+def test_a_stop_in_the_middle_of_the_start_is_a_clean_one(site: Site, inventory: Inventory, tmp_path: Path) -> None:
+    with run_with(HANGUP_AT_START.format(signal="signal.SIGTERM"), inventory, tmp_path) as bridge:
+        assert bridge.wait(10) == 0, bridge.tail()
+        assert "Traceback" not in bridge.tail()
+
+
+def test_names_that_nobody_resolves_hold_up_nothing(site: Site, inventory: Inventory, tmp_path: Path) -> None:
+    names = [{**inventory.data["devices"][0], "id": f"n{n}", "address": f"n{n}.example.net"} for n in range(20)]
+    for n, one in enumerate(names):
+        one["vms"] = {"id": 100 + n}
+    inventory.data["devices"] = [*names, *inventory.data["devices"]]
+    inventory.write()
+    with run_with(DEAD_NAMES, inventory, tmp_path) as bridge:
+        bridge.wait_for(lambda: site.subscriptions() == [1, 1, 1, 1])
+        bridge.says("device is offline", count=20)
+        inventory.data["devices"].pop()
+        inventory.write()
+        bridge.says("inventory reloaded", 10)
+        began = time.monotonic()
+        bridge.signal(signal.SIGTERM)
+        assert bridge.wait(10) == 0
+        assert time.monotonic() - began < 5
+
+
+def test_it_reloads_when_the_file_is_a_link_to_another(site: Site, inventory: Inventory, tmp_path: Path) -> None:
+    (tmp_path / "real").mkdir()
+    real = inventory.path.rename(tmp_path / "real" / "other.yaml")
+    inventory.path.symlink_to(real)
+    with run(inventory) as bridge:
+        bridge.says("bridge runs")
+        for folder in ("first", "second"):
+            bridge.wait_for(lambda: site.subscriptions() == [1, 1, 1, 1])
+            # As Kubernetes does it: a link to a folder is put in the place of the one before it.
+            (tmp_path / folder).mkdir()
+            (tmp_path / folder / "c.yaml").write_text(real.read_text() + f"# {folder}\n")
+            link = tmp_path / f"{folder}.link"
+            link.symlink_to(tmp_path / folder / "c.yaml")
+            link.rename(inventory.path)
+            bridge.says("inventory reloaded", count=1 if folder == "first" else 2)
+
+
+def test_it_takes_as_many_open_files_as_it_may(site: Site, inventory: Inventory) -> None:
+    command = f"ulimit -Sn 256; exec {BINARY} run -c {inventory.path} --json"
+    with Process("bash", "-c", command, environ=SECRET) as bridge:
+        bridge.says("bridge runs")
+        limits = Path(f"/proc/{bridge.child.pid}/limits").read_text()
+        soft, hard = next(line for line in limits.splitlines() if "open files" in line).split()[3:5]
+        assert soft == hard != "256"
+
+
 def test_a_second_bridge_on_the_same_data_is_refused(site: Site, inventory: Inventory) -> None:
     with run(inventory) as bridge:
         bridge.says("bridge runs")
@@ -157,8 +239,8 @@ def test_devices_outbox_and_tokens_look_at_its_store(site: Site, inventory: Inve
     with run(inventory) as bridge:
         bridge.says('"status changed"', count=4)
         site.control("POST", "/devices/cam-03/faults", {"fault": "closed"})
-        bridge.says("device is offline")
-        bridge.signal(signal.SIGTERM)  # not killed: the last push is on its way a moment longer than it is logged
+        bridge.says('"status changed"', count=5)
+        bridge.signal(signal.SIGTERM)
         assert bridge.wait(10) == 0
     table = cli("devices", "-c", inventory.path, "--once", environ=SECRET)
     assert table.returncode == 0, table.stderr

@@ -292,3 +292,11 @@ def test_paths() -> None:
     assert flatten(whole)["users.a.b.password"] == Secret("x")
     assert unflatten(flatten(whole)) == whole
     assert list(SECTIONS)[-1] == "users"
+
+
+def test_what_was_removed_comes_back() -> None:
+    before = now(users={"viewer": {"role": "user"}, "admin": {"role": "administrator"}})
+    forth = plan(before, settings(users={"viewer": {"absent": True}}))
+    after = now(users={"admin": {"role": "administrator"}})
+    assert told(back(after, flatten(before.settings), forth)) == ["users.viewer.role: nothing → user"]
+    assert back(before, flatten(before.settings), forth).empty

@@ -154,6 +154,29 @@ async def test_a_bound_drops_and_counts(store: Store, clock: FakeClock, bounds: 
     assert [row.seq for row in await store.outbox_after(0, 10)] == [4, 5]
 
 
+async def test_a_clock_that_learns_the_year_makes_no_push_old(tmp_path: Path) -> None:
+    clock = FakeClock(wall=1_000_000.0)  # as of 1970
+    store = await Store.open(tmp_path, clock)
+    await store.join("away")
+    await store.commit("d", [], [push(1)])
+    await clock.advance(20)
+    clock.set_wall(1_700_000_000.0)
+    await store.commit("d", [], [push(2)])
+    assert await store.prune(history=100, max_rows=1000, max_age=1000) == {}
+    assert [row.at for row in await store.outbox_after(0, 10)] == [1_700_000_000.0 - 20, 1_700_000_000.0]
+    await clock.advance(990)
+    assert await store.prune(history=100, max_rows=1000, max_age=1000) == {"away": 1}, "now it is old"
+    await store.close()
+
+    # What was there before the start has its time from a clock that was right; and a clock set back drops nothing.
+    store = await Store.open(tmp_path, clock)
+    clock.set_wall(1_600_000_000.0)
+    assert await store.prune(history=100, max_rows=1000, max_age=1000) == {}
+    clock.set_wall(1_800_000_000.0)
+    assert await store.prune(history=100, max_rows=1000, max_age=1000) == {"away": 1}
+    await store.close()
+
+
 async def test_a_second_bridge_on_the_same_directory_is_told_so(store: Store, clock: FakeClock) -> None:
     with pytest.raises(StoreInUse, match=r"another bridge .* bridge\.data"):
         await Store.open(store.path.parent, clock)

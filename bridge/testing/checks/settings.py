@@ -135,9 +135,9 @@ class SettingsChecks(Contract):
                 before = flatten((await self._read(driver)).settings)
                 todo = await self._planned(driver, wanted)
                 await self._write(driver, unit, todo)
-                assert unit.simulator.writes() > 0, f"{type(unit.simulator).__name__}.writes() counts no apply()"
                 now = await self._read(driver)
                 self._is_as_wanted(now, wanted)
+                assert unit.simulator.writes() > 0, f"{type(unit.simulator).__name__}.writes() counts no apply()"
                 left = plan(now, wanted, known=_secrets(wanted))
                 assert left.empty, f"after apply(), there is still to be done: {_told(left)}"
                 after, changed = flatten(now.settings), {one.path for one in todo.changes}

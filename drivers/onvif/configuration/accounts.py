@@ -1,8 +1,10 @@
 """Accounts (Device service). New ones first, then changes, then those that go: what fails late has done the least.
 
 What is done goes by who is there at that moment, not by who was there when the step was made: an answer may have been
-lost, and the step comes again. A user is never set without a password, because that clears it (Core specification,
-SetUser). A template that changes a role has to say the password as well.
+lost, and the step comes again.
+
+A user is never set without a password, because that clears it (Core specification, SetUser). A template that changes a
+role has to say the password as well.
 """
 
 from __future__ import annotations

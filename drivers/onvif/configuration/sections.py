@@ -7,10 +7,12 @@ from collections.abc import Awaitable, Callable, Collection, Mapping
 from types import ModuleType
 from typing import NamedTuple
 
-from bridge.errors import Unsupported
+from pydantic import ValidationError
+
+from bridge.errors import ProtocolError, Unsupported
 from bridge.settings.limits import Limit, Limits
 from bridge.settings.plan import Configuration, Step
-from bridge.settings.vocabulary import Value, unflatten
+from bridge.settings.vocabulary import NAMED, Settings, Value, unflatten
 from drivers.onvif import wsdl
 from drivers.onvif.configuration import accounts, host, imaging, motion, osd, outputs, sound, targets, time, video
 from drivers.onvif.configuration.unit import Told, Unit
@@ -103,8 +105,22 @@ async def read(unit: Unit, wanted: Collection[str]) -> Configuration:
             values |= told.values
             limits |= told.limits
             given |= told.given
-    said = {path: value for path, value in values.items() if value is not None}
-    return Configuration(unflatten(said), Limits(limits, given))
+    return Configuration(
+        _settings({path: value for path, value in values.items() if value is not None}), Limits(limits, given)
+    )
+
+
+def _settings(told: dict[str, Value]) -> Settings:
+    """What the vocabulary has no place for counts as not told: 0 kbit/s for no limit, a host name with `_` in it."""
+    while True:
+        try:
+            return unflatten(told)
+        except ValidationError as error:
+            wrong = {".".join(map(str, one["loc"][: 3 if one["loc"][0] in NAMED else 2])) for one in error.errors()}
+            left = {path: value for path, value in told.items() if path not in wrong}
+            if len(left) == len(told):
+                raise ProtocolError("its settings are not what the protocol allows") from None
+            told = left
 
 
 async def write(unit: Unit, step: Step) -> bool:
