@@ -25,7 +25,7 @@ def shown(url: str) -> str:
     _, where, path = _parts(url)
     if "@" in path:
         # A login with a slash in it, or nobody knows what.
-        where, path = MASK, path.rpartition("@")[2]
+        return f"{scheme}://{MASK}"
     hidden = _SECRET.sub(lambda found: found[1] + MASK, path)
     return f"{scheme}://{where}{hidden}"
 

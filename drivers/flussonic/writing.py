@@ -93,6 +93,8 @@ def _inputs(asked: Asked) -> Any:
     there = asked.stream.get("inputs")
     objects = [one for one in there if isinstance(one, dict)] if isinstance(there, list) else []
     current = {shown(url[:URL_LENGTH]): one for one in objects if isinstance(url := one.get("url"), str)}
+    if len(current) < len(objects):
+        raise Rejected("two of its inputs look the same without their secrets: set them on the server")
     found = []
     for address in asked.wanted.get("inputs", ()):
         own = {name: value for name, value in current.get(address, {}).items() if name not in ("stats", "url")}

@@ -172,6 +172,18 @@ async def test_a_password_goes_to_no_other_host(tmp_path: Path) -> None:
         assert "a password needs a user" in item.detail
 
 
+async def test_inputs_that_look_the_same_are_left_alone(tmp_path: Path) -> None:
+    async with running(cameras=1) as server, site(tmp_path, server) as one:
+        server.media["cam-1"].config["inputs"] = [{"url": f"rtsp://{name}:x@192.0.2.9/1"} for name in ("a", "b")]
+        before = server.configuration()
+        await one.up(1)
+        assert (await values(one))["high_inputs"] == ("rtsp://192.0.2.9/1", "rtsp://192.0.2.9/1")
+        item = await applied(one, high_inputs=["rtsp://192.0.2.9/1"])
+        assert "two of its inputs look the same" in item.detail
+        assert server.configuration() == before
+        assert (await applied(one, high_title="Yard")).state == "ok"
+
+
 async def test_a_refusal_comes_with_the_words_of_the_server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     async with running(cameras=1) as server, site(tmp_path, server) as one:
         await one.up(1)
