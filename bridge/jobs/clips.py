@@ -110,9 +110,7 @@ class Clips:
         runner = self._runners().get(device)
         one = _channel(runner, channel)
         if runner is None or one is None:
-            raise Refused(
-                f"the inventory has no camera {device}/{channel}" if channel else f"it has no camera {device}"
-            )
+            raise Refused(f"the inventory has no camera {device}/{channel}".rstrip("/"))
         identity = runner.state.identity
         if identity is not None and Capability.ARCHIVE not in identity.capabilities:
             raise Refused("it has no archive that the bridge can cut clips from")
