@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
-import shutil
-import subprocess
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -21,6 +18,7 @@ from bridge.testing.measuring import peak_memory
 from drivers.flussonic.archive import playback_token
 from drivers.flussonic.driver import FlussonicDriver
 from drivers.flussonic.simulator import FlussonicSimulator
+from tests.integration.clips_site import make_mp4, probed
 from tests.integration.flussonic_rig import alone
 from tests.support import until
 
@@ -30,17 +28,7 @@ Answer = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 
 @pytest.fixture(scope="module")
 def mp4(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Two seconds of the test picture."""
-    assert shutil.which("ffmpeg"), "these tests need ffmpeg: apt install ffmpeg"
-    file = tmp_path_factory.mktemp("clip") / "clip.mp4"
-    picture = ("-f", "lavfi", "-i", "testsrc=size=320x180:rate=10:duration=2")
-    subprocess.run(["ffmpeg", "-v", "error", *picture, "-pix_fmt", "yuv420p", file], check=True, timeout=60)
-    return file
-
-
-def probed(file: Path) -> dict[str, Any]:
-    command = ["ffprobe", "-v", "error", "-show_streams", "-show_format", "-of", "json", file]
-    return json.loads(subprocess.run(command, capture_output=True, check=True, timeout=60).stdout)
+    return make_mp4(tmp_path_factory.mktemp("clip") / "clip.mp4")
 
 
 # -- ranges ----------------------------------------------------------------------------------------------------------
