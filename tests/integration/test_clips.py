@@ -179,7 +179,9 @@ async def test_a_server_cuts_one_clip_at_a_time(mp4: Path, tmp_path: Path) -> No
         simulator.open.clear()
         jobs = [await asked(one, camera=camera) for camera in ("cam-1", "cam-2", "cam-1")]
         await until(lambda: simulator.at_once)
-        await one.up(2)
+        for _ in range(10):  # time enough for the others to ask, if they would
+            async with one.runner.shared() as driver:
+                await driver.recorded(one.runner.device.channels[0], RECORDED_AT, RECORDED_AT + 60)
         assert simulator.asked == ["/cam-1/archive-1700000060-60.mp4"]
         assert "bridge_clips_waiting 3.0" in await one.metrics()
         simulator.open.set()
