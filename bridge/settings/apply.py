@@ -38,6 +38,7 @@ class Outcome:
     result: Result
     reason: str | None = None
     changes: tuple[Change, ...] = ()
+    hindered: bool = False  # something stood in the way that is no fault of the template: it is away, for one
 
     @property
     def ok(self) -> bool:
@@ -124,7 +125,7 @@ async def carry_out(
     that somebody looked at; `begun` is what an earlier life of the bridge changed, and what was there before."""
     reason = obstacle(camera, template)
     if reason is not None and begun is None:
-        return Outcome("as_before", reason)
+        return Outcome("as_before", reason, hindered=True)
     try:
         wanted = expand(template.settings, camera.device, camera.channel)
         first = await _plan(camera, template, wanted) if begun is None else await _patiently(camera, template, wanted)
@@ -133,7 +134,7 @@ async def carry_out(
     except _Away as error:
         return Outcome("not_known", str(error), tuple(begun[0]) if begun else ())
     except DeviceError as error:
-        return Outcome("as_before", f"its settings cannot be read: {error.detail}")
+        return Outcome("as_before", f"its settings cannot be read: {error.detail}", hindered=True)
     if first.refusals:
         told = "; ".join(map(str, first.refusals))
         if begun is None:

@@ -10,29 +10,26 @@ from __future__ import annotations
 
 import asyncio
 import secrets as random_names
-from collections.abc import AsyncIterator, Callable, Collection, Coroutine, Iterable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import structlog
 
 from bridge.clock import Clock, Wake
-from bridge.driver import AnyDriver
-from bridge.errors import DeviceError, Unsupported
+from bridge.errors import DeviceError
 from bridge.jobs.records import ENDED, Initiator, Item, ItemState, Job, NewItem, Records, Refused
 from bridge.metrics import Metrics
 from bridge.model import Channel, Identity
 from bridge.pushes import render
 from bridge.pushes.catalogue import Push
 from bridge.runner import Runner
-from bridge.settings import apply, secrets
+from bridge.settings import apply
 from bridge.settings.apply import Outcome
 from bridge.settings.backups import backup_of, changes_of, packed
+from bridge.settings.cameras import LentCamera
 from bridge.settings.plan import Plan
-from bridge.settings.selection import Selection
+from bridge.settings.selection import Selection, in_waves
 from bridge.settings.templates import Occasion, Template, Unfilled
-from bridge.settings.vocabulary import Flat
-from bridge.state.device import DeviceState
 from bridge.store.store import Store
 
 PARALLEL = 64  # cameras that are worked on at the same time
@@ -66,44 +63,13 @@ class _Work:
     resumed: bool = False  # after a restart: devices have still to be reached
     task: asyncio.Task[None] | None = None
     cancelled: bool = False
+    stop: list[str] = field(default_factory=list)  # the unexpected results after which no more is begun
     confirmed: Wake = field(default_factory=Wake)
     watchers: list[Wake] = field(default_factory=list)  # each of one who waits for news
 
     def changed(self) -> None:
         for wake in self.watchers:
             wake.set()
-
-
-class _Camera:
-    """`bridge.settings.apply.Camera` on whichever runner the device has at the moment."""
-
-    def __init__(self, engine: Configurator, runner: Runner, channel: Channel) -> None:
-        self._engine = engine
-        self._runner = runner
-        self.device = runner.device
-        self.channel = channel
-        self.clock = engine.clock
-
-    @property
-    def state(self) -> DeviceState:
-        return self._now().state
-
-    def _now(self) -> Runner:
-        return self._engine.runners().get(self.device.id, self._runner)
-
-    @asynccontextmanager
-    async def driver(self) -> AsyncIterator[AnyDriver]:
-        if self.device.id not in self._engine.runners():
-            raise Unsupported("it is no longer in the inventory")
-        async with self._now().exclusive() as driver:
-            yield driver
-
-    def known_secrets(self, wanted: Flat) -> Collection[str]:
-        return secrets.known(wanted, self._engine.memory(self.device.id))
-
-    async def remember_secrets(self, written: Flat) -> None:
-        for key, value in secrets.remembered(written).items():
-            await self._engine.remember(self.device.id, key, value)
 
 
 class Configurator:
@@ -198,7 +164,7 @@ class Configurator:
         if not found:
             raise Refused("nothing was changed there that could be undone")
         params = {"of": [[one.job, one.number] for one in found]}
-        items = _in_waves([NewItem(one.device, one.channel, one.template) for one in found])
+        items = in_waves([NewItem(one.device, one.channel, one.template) for one in found])
         return await self._create("rollback", initiator, params, items)
 
     async def confirm(self, job: int) -> None:
@@ -294,7 +260,7 @@ class Configurator:
         ]
 
     async def _planned(self, runner: Runner, channel: Channel, template: Template) -> Planned:
-        camera = _Camera(self, runner, channel)
+        camera = self._camera(runner, channel)
         plan, reason = None, apply.obstacle(camera, template)
         if reason is None:
             async with self._places:
@@ -305,7 +271,10 @@ class Configurator:
         digest = plan.digest(*self._about(camera, template)) if plan is not None else ""
         return Planned(runner.device.id, channel.key, template.id, plan, reason, digest)
 
-    def _about(self, camera: _Camera, template: Template) -> tuple[str, ...]:
+    def _camera(self, runner: Runner, channel: Channel) -> LentCamera:
+        return LentCamera(runner, channel, self.runners, self.memory, self.remember, self.clock)
+
+    def _about(self, camera: LentCamera, template: Template) -> tuple[str, ...]:
         identity = camera.state.identity or Identity()
         return camera.device.id, camera.channel.key, identity.serial, identity.firmware, str(template.id)
 
@@ -314,7 +283,16 @@ class Configurator:
     async def _apply(self, items: Sequence[NewItem], initiator: Initiator, confirm: float | None) -> int:
         known = self.templates()
         prints = {str(one.template): known[one.template].fingerprint for one in items if one.template in known}
-        return await self._create("apply", initiator, {"confirm": confirm, "templates": prints}, _in_waves(items))
+        # A camera that is away is no canary: those that can be set up come first.
+        items = sorted(items, key=lambda item: self._hindered(item))
+        return await self._create("apply", initiator, {"confirm": confirm, "templates": prints}, in_waves(items))
+
+    def _hindered(self, item: NewItem) -> bool:
+        runner, template = self.runners().get(item.device), self.templates().get(item.template)
+        channel = next((one for one in runner.device.channels if one.key == item.channel), None) if runner else None
+        if runner is None or channel is None or template is None:
+            return True
+        return apply.obstacle(self._camera(runner, channel), template) is not None
 
     async def _create(
         self,
@@ -355,7 +333,7 @@ class Configurator:
                     work.changed()
                     await self._confirmation(job, work, deadline)
                     return
-                ended = "cancelled" if work.cancelled else "stopped" if bad else "done"
+                ended = "cancelled" if work.cancelled else "stopped" if work.stop else "done"
                 await self.records.move(job.id, ended, bad.detail if bad else "")  # type: ignore[arg-type]
             else:
                 await self._confirmation(job, work, job.deadline or 0.0)
@@ -371,7 +349,11 @@ class Configurator:
 
     async def _waves(self, job: Job, work: _Work) -> None:
         items = await self.records.items(job.id)
-        stop: list[str] = []
+        stop = work.stop
+        # After a restart: what went wrong before it counts as well.
+        stop += [
+            f"{one.device} failed ({one.detail})" for one in items if one.state == "error" and one.backup is not None
+        ][:1]
 
         async def one_device(items: Sequence[Item]) -> None:
             for item in items:
@@ -402,7 +384,7 @@ class Configurator:
             return await self._end(job, item, "error", "it is no longer in the inventory")
         async with self._devices.setdefault(item.device, asyncio.Lock()):
             await self.records.begin(item)
-            camera = _Camera(self, *found)
+            camera = self._camera(*found)
             if job.kind == "rollback":
                 outcome = await self._roll_back(job, item, camera)
             else:
@@ -412,11 +394,15 @@ class Configurator:
         if outcome.ok and job.params.get("confirm") and outcome.changes:
             await self.records.applied(item)
             return None
+        if outcome.hindered:
+            # Told, and no reason to leave the others alone: nothing was tried that could go wrong there as well.
+            await self._end(job, item, "error", outcome.reason or "")
+            return None
         fine = outcome.ok or (job.kind == "rollback" and outcome.result == "as_before")
         owed = outcome.result == "not_known" and bool(outcome.changes)
         return await self._end(job, item, "ok" if fine else "error", outcome.reason or "", owed=owed)
 
-    async def _carry_out(self, job: Job, item: Item, camera: _Camera) -> Outcome:
+    async def _carry_out(self, job: Job, item: Item, camera: LentCamera) -> Outcome:
         template = self.templates().get(item.template)
         begun = (changes_of(item), backup_of(item)) if item.backup is not None else None
         agreed = job.params.get("templates", {}).get(str(item.template))
@@ -435,7 +421,7 @@ class Configurator:
         until = self.clock.now().mono + PATIENCE
         while self.clock.now().mono < until:
             found, template = self._found(item), self.templates().get(item.template)
-            if found is None or template is None or apply.obstacle(_Camera(self, *found), template) is None:
+            if found is None or template is None or apply.obstacle(self._camera(*found), template) is None:
                 return
             await self.clock.sleep(apply.RETRY)
 
@@ -445,7 +431,7 @@ class Configurator:
         channel = next((one for one in runner.device.channels if one.key == item.channel), None) if runner else None
         return (runner, channel) if runner is not None and channel is not None else None
 
-    async def _roll_back(self, job: Job, item: Item, camera: _Camera) -> Outcome:
+    async def _roll_back(self, job: Job, item: Item, camera: LentCamera) -> Outcome:
         number, place = job.params["of"][item.number]
         of = next((one for one in await self.records.items(number) if one.number == place), None)
         if of is None or of.backup is None:
@@ -468,7 +454,7 @@ class Configurator:
                 return
             async with self._places, self._devices.setdefault(item.device, asyncio.Lock()):
                 reason = "nobody confirmed it in time, so that it was put back to how it was"
-                outcome = await apply.restore(_Camera(self, *found), changes_of(item), backup_of(item), reason)
+                outcome = await apply.restore(self._camera(*found), changes_of(item), backup_of(item), reason)
             owed = outcome.result == "not_known"
             await self._end(job, item, "error", outcome.reason or reason, owed=owed)
 
@@ -489,7 +475,7 @@ class Configurator:
         if found is None:
             return
         async with self._devices.setdefault(item.device, asyncio.Lock()):
-            outcome = await apply.restore(_Camera(self, *found), changes_of(item), backup_of(item))
+            outcome = await apply.restore(self._camera(*found), changes_of(item), backup_of(item))
             if outcome.result == "as_before":
                 await self.records.restored(item)
         log.info("camera restored", device=item.device, job=item.job, result=outcome.result, reason=outcome.reason)
@@ -513,11 +499,3 @@ class Configurator:
         return render.config_apply(
             runner.device, channel, known.status.announced if known else None, item.template, user, reason
         )
-
-
-def _in_waves(items: Sequence[NewItem]) -> list[NewItem]:
-    """The canary, a tenth, the rest: by devices, so that one device's items are in one wave."""
-    devices = list(dict.fromkeys(item.device for item in items))
-    tenth = 1 + max(1, len(devices) // 10)
-    wave = {device: 0 if n == 0 else 1 if n < tenth else 2 for n, device in enumerate(devices)}
-    return [NewItem(one.device, one.channel, one.template, wave[one.device], one.digest) for one in items]

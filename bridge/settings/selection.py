@@ -1,10 +1,12 @@
-"""Which cameras are meant: by id, site, group, make, or all of them."""
+"""Which cameras are meant (by id, site, group, make, or all of them), and which of them come first."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
+from bridge.jobs.records import NewItem
 from bridge.model import Channel, Device, Identity
 
 
@@ -34,3 +36,11 @@ class Selection:
                 )
             )
         )
+
+
+def in_waves(items: Sequence[NewItem]) -> list[NewItem]:
+    """The canary, a tenth, the rest: by devices, so that one device's items are in one wave."""
+    devices = list(dict.fromkeys(item.device for item in items))
+    tenth = 1 + max(1, len(devices) // 10)
+    wave = {device: 0 if n == 0 else 1 if n < tenth else 2 for n, device in enumerate(devices)}
+    return [NewItem(one.device, one.channel, one.template, wave[one.device], one.digest) for one in items]

@@ -189,7 +189,7 @@ async def test_q25_its_clock_stays_manual(one: Site) -> None:
 
 @pytest.mark.parametrize("quirk", ["link_lost_after_write", "silent_after_write", "reboots_after_write"])
 async def test_a_mishap_in_the_middle_is_waited_for(one: Site, quirk: str) -> None:
-    await one.add(quirks={quirk}, reboot_seconds=0.5)
+    await one.add(quirks={quirk}, reboot_seconds=0.3, mishap_seconds=0.5)
     one.template(**TEMPLATE)
     assert await one.apply() == "done", await one.pushes()
     assert as_wanted(await one.read(), TEMPLATE)

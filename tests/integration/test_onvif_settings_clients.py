@@ -5,8 +5,6 @@ Neither knows anything of the bridge. Each is asked after a template was applied
 
 from __future__ import annotations
 
-import asyncio
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -124,19 +122,4 @@ def _list(one: Any) -> list[Any]:
 
 
 async def _npm(camera: OnvifSimulator) -> dict[str, Any]:
-    process = await asyncio.create_subprocess_exec(
-        await asyncio.to_thread(node.node),
-        str(node.HERE / "onvif_settings_read.js"),
-        json.dumps({"port": camera.port, "password": PASSWORD}),
-        env=node.environment(),
-        stdout=asyncio.subprocess.PIPE,
-    )
-    try:
-        out, _ = await asyncio.wait_for(process.communicate(), 20)
-    finally:
-        if process.returncode is None:
-            process.kill()
-            await process.wait()
-    said: dict[str, Any] = json.loads(out)
-    assert "error" not in said, said
-    return said
+    return await node.answer("onvif_settings.js", {"port": camera.port, "password": PASSWORD})

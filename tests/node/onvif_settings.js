@@ -1,7 +1,7 @@
-// The npm package `onvif`, unchanged, configures one device and reads back what it wrote.
+// The npm package `onvif`, unchanged, configures one device (if it is told what to write) and reads what is set.
 //
-// node onvif_settings.js '{"port", "password", "width", "height", "brightness", "osd": {...}}'
-// out: one line, {"encoder", "imaging", "ntp", "users", "osds"} or {"error"}
+// node onvif_settings.js '{"port", "password", "write": {"width", "height", "brightness", "osd": {...}}}'
+// out: one line, {"encoders", "imaging", "ntp", "hostname", "users", "osds"} or {"error"}
 const { Cam } = require('onvif');
 
 const config = JSON.parse(process.argv[2]);
@@ -12,6 +12,24 @@ const say = (what, code) => {
 const ask = (cam, method, ...args) => new Promise((resolve, reject) => {
     cam[method](...args, (error, answer) => (error ? reject(error) : resolve(answer)));
 });
+
+const configure = async (cam, values) => {
+    const [first] = [].concat(await ask(cam, 'getVideoEncoderConfigurations'));
+    // It reads Media1's H264Profile under that name, and writes it from another.
+    const wanted = {
+        ...first,
+        token: first.$.token,
+        resolution: { width: values.width, height: values.height },
+        H264: first.H264 && { ...first.H264, profile: first.H264.H264Profile },
+        $: { ...first.$, token: first.$.token },
+    };
+    await ask(cam, 'setVideoEncoderConfiguration', wanted);
+    await ask(cam, 'setImagingSettings', { brightness: values.brightness });
+    await ask(cam, 'setNTP', { fromDHCP: false, type: 'DNS', dnsName: 'time.example.org' });
+    await ask(cam, 'setSystemDateAndTime', { dateTimeType: 'NTP', timezone: 'CET-1CEST,M3.5.0,M10.5.0/3' });
+    await ask(cam, 'createUsers', [{ username: 'anna', password: 'Secret-word1', userLevel: 'Operator' }]);
+    await ask(cam, 'createOSD', values.osd);
+};
 
 const cam = new Cam({
     hostname: '127.0.0.1',
@@ -26,26 +44,15 @@ const cam = new Cam({
         return;
     }
     try {
-        const [first] = [].concat(await ask(cam, 'getVideoEncoderConfigurations'));
-        // It reads Media1's H264Profile under that name, and writes it from another.
-        const wanted = {
-            ...first,
-            token: first.$.token,
-            resolution: { width: config.width, height: config.height },
-            H264: first.H264 && { ...first.H264, profile: first.H264.H264Profile },
-            $: { ...first.$, token: first.$.token },
-        };
-        await ask(cam, 'setVideoEncoderConfiguration', wanted);
-        await ask(cam, 'setImagingSettings', { brightness: config.brightness });
-        await ask(cam, 'setNTP', { fromDHCP: false, type: 'DNS', dnsName: 'time.example.org' });
-        await ask(cam, 'setSystemDateAndTime', { dateTimeType: 'NTP', timezone: 'CET-1CEST,M3.5.0,M10.5.0/3' });
-        await ask(cam, 'createUsers', [{ username: 'anna', password: 'Secret-word1', userLevel: 'Operator' }]);
-        await ask(cam, 'createOSD', config.osd);
+        if (config.write) {
+            await configure(cam, config.write);
+        }
         say({
-            encoder: [].concat(await ask(cam, 'getVideoEncoderConfigurations'))[0],
+            encoders: [].concat(await ask(cam, 'getVideoEncoderConfigurations')),
             imaging: await ask(cam, 'getImagingSettings'),
             ntp: await ask(cam, 'getNTP'),
-            users: await ask(cam, 'getUsers'),
+            hostname: await ask(cam, 'getHostname'),
+            users: [].concat(await ask(cam, 'getUsers')),
             osds: await ask(cam, 'getOSDs'),
         }, 0);
     } catch (problem) {

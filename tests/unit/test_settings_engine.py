@@ -255,6 +255,22 @@ async def test_waves_stop_at_the_first_unexpected_result(world: World) -> None:
     assert len(untouched) >= 22
 
 
+async def test_cameras_that_are_away_are_told_and_stop_nobody(world: World) -> None:
+    for number in range(12):
+        await world.add(f"cam-{number:02d}")
+    for name in ("cam-00", "cam-05"):
+        world.units[name].away = AWAY
+        world.runners[name].poll_soon()
+        await world.pass_until(lambda name=name: world.runners[name].state.reach.reach == "offline", step=5.0)
+    job = await world.engine.apply(ALL, [12], ME)
+    assert (await world.engine.records.items(job))[0].device == "cam-01", "no canary that cannot sing"
+    assert await world.finish(job) == "done"
+    wrong = {camera: reason for camera, status, reason in await world.pushes() if status == "error"}
+    assert wrong.keys() == {400, 405}
+    assert all("it does not answer" in str(reason) for reason in wrong.values())
+    assert len(await world.pushes()) == 12
+
+
 async def test_a_cancelled_job_begins_no_more(world: World) -> None:
     for number in range(5):
         await world.add(f"cam-{number}")
