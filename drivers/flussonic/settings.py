@@ -162,7 +162,7 @@ SETTINGS: Mapping[str, Setting] = {
         "dvr.expiration", _of_dvr("expiration"),
     ),
     "dvr_storage_limit": Setting(
-        Literal["unlimited"] | Annotated[Size, Field(ge=1)], "what the archive may take, bytes",
+        Literal["unlimited"] | Annotated[Size, Field(ge=1, le=10**18)], "what the archive may take, bytes",
         Either((_UNLIMITED, Between(1, 10**18, 1))), "dvr.storage_limit", _of_dvr("storage_limit"),
     ),
     "dvr_disk_usage_limit": Setting(
