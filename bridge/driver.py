@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from types import TracebackType
 from typing import Any, ClassVar, Generic, Protocol, TypeVar
 
@@ -31,6 +32,7 @@ from bridge.model import (
     Kind,
     Reading,
     Result,
+    Span,
 )
 from bridge.settings.plan import Configuration, Step
 
@@ -163,6 +165,9 @@ class Scope:
     targets: tuple[str, ...] = ()  # hosts to ask directly, where multicast does not reach
 
 
+# Hears of a file that is on its way: bytes so far, and bytes in all where the device says how many.
+Progress = Callable[[int, int | None], None]
+
 C = TypeVar("C", bound=BaseModel)
 
 
@@ -224,6 +229,28 @@ class Driver(Generic[C]):
         """Write one section, so that the device is as `step.after` says; what it does not speak of stays as it is.
         Doing it twice does no harm. True when it takes a reboot before it holds. Raises `Rejected` with the device's
         own reason, or another `DeviceError`; then it is open how much of the step was done."""
+        raise NotImplementedError
+
+    async def recorded(self, channel: Channel, start: int, end: int) -> Sequence[Span]:
+        """Where the archive of a channel has video between two times (seconds since the epoch): in order, without
+        overlaps, nothing outside of the two. Raises `DeviceError`."""
+        raise NotImplementedError
+
+    async def clip(
+        self,
+        channel: Channel,
+        start: int,
+        end: int,
+        file: Path,
+        *,
+        progress: Progress,
+        deadline: float,
+        size_limit: int,
+    ) -> int:
+        """Have the archive between two times cut, and bring it to `file` as an mp4, chunk by chunk and never wholly in
+        memory. Returns its size in bytes; `file` is there wholly or not at all. It may take `deadline` seconds and
+        `size_limit` bytes. Polls, commands and other clips go on beside it. Raises `DeviceError`; OSError when the
+        disk does not take it."""
         raise NotImplementedError
 
     async def command(self, command: Command) -> Result:

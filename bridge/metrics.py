@@ -49,6 +49,10 @@ class Metrics:
             registry=registry,
             buckets=(0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 180, 600),
         )
+        # Clips
+        self.clips = counter("clips", "Clips of archives by outcome (ok, error)", "outcome")
+        self.clips_waiting = gauge("clips_waiting", "Clips that are being made or wait for their turn")
+        self.clip_bytes = counter("clip_bytes", "Bytes of clips that were brought here")
         # Delivery
         self.pushes = counter("pushes", "Pushes decided, by type", "type")
         self.delivered = counter("delivered", "Pushes delivered by sink", "sink")

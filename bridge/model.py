@@ -31,6 +31,7 @@ class Capability(StrEnum):
     EVENTS = "events"  # events() yields
     DISCOVER = "discover"  # discover() finds devices nobody listed
     SETTINGS = "settings"  # read_settings() and apply()
+    ARCHIVE = "archive"  # recorded() and clip()
     REBOOT = "reboot"  # command(): starts anew
     OPEN_DOOR = "open_door"  # command(): opens a door; argument `output`
     SNAPSHOT = "snapshot"  # command(): a picture
@@ -203,6 +204,14 @@ class DeviceEvent:
     source_time: float | None = None
     topic: str = ""
     data: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """Video without a break; seconds since the epoch."""
+
+    start: float
+    end: float
 
 
 @dataclass(frozen=True, slots=True)

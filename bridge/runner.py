@@ -130,8 +130,6 @@ class Runner:
         Raises Unreachable before it was first asked how it is, Throttled where too many wait already, and Fault in
         the place of what a driver must not raise; DeviceErrors come through.
         """
-        if not self._opened:
-            raise Unreachable("the bridge has only just started and has not asked it yet")
         if self._commands is None:
             self._commands = asyncio.Lock()
         if self._waiting >= COMMANDS_WAITING:
@@ -142,14 +140,28 @@ class Runner:
         finally:
             self._waiting -= 1
         try:
+            async with self.shared() as driver:
+                yield driver
+        finally:
+            self._commands.release()
+
+    @asynccontextmanager
+    async def shared(self, passed_on: tuple[type[Exception], ...] = ()) -> AsyncIterator[AnyDriver]:
+        """The driver, for what takes long and disturbs nobody, as a download: others use it meanwhile.
+
+        Raises Unreachable and Fault as `exclusive` does; DeviceErrors come through, and what is `passed_on`.
+        """
+        if not self._opened:
+            raise Unreachable("the bridge has only just started and has not asked it yet")
+        try:
             yield self._driver
         except DeviceError:
             raise
         except Exception as error:
+            if isinstance(error, passed_on):
+                raise
             self._bug(error)
             raise Fault(f"the driver failed: {type(error).__name__}") from error
-        finally:
-            self._commands.release()
 
     async def command(self, command: Command) -> Result:
         """Have the device do something, once: whatever goes wrong, it is not tried again. Raises DeviceError."""

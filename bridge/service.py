@@ -21,6 +21,7 @@ from bridge.delivery.build import build
 from bridge.delivery.pusher_server import PusherServer
 from bridge.delivery.sink import Pump, Sink
 from bridge.files import Shelf
+from bridge.jobs.clips import Clips
 from bridge.journal import Journal
 from bridge.metrics import Metrics
 from bridge.pushes.labels import Labels
@@ -121,13 +122,23 @@ class Service:
             clock=self.clock,
         )
         self._around.identified = self.configurator.identified
+        self.clips = Clips(
+            self.configurator.records,
+            self.shelf,
+            runners=lambda: self.supervisor.runners,
+            metrics=self.metrics,
+            clock=self.clock,
+            random=self._random,
+        )
         self._delivery = await self._open_delivery(self.inventory)
         self._stack.push_async_callback(self._drain)
         self._stack.push_async_callback(self.supervisor.stop)
         await self.configurator.open()
         self._stack.push_async_callback(self.configurator.stop)
+        self._stack.push_async_callback(self.clips.stop)
         await self.supervisor.apply(self.inventory.devices)
         await self.configurator.resume()
+        await self.clips.resume()
         for job in (self._prune_forever(), self._watch_lag(), self._freeze_memory()):
             task = asyncio.create_task(job)
             self._stack.push_async_callback(_cancelled, task)
@@ -205,6 +216,7 @@ class Service:
             runners=lambda: self.supervisor.runners,
             pumps=lambda: delivery.pumps,
             configurator=self.configurator,
+            clips=self.clips,
             library=self.library,
             shelf=self.shelf,
         )

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from bridge.config.models import Bridge
 
 SECONDS = 90.0  # for an answer; those that wait for a job are answered within 60 s
+PIECE = 256 << 10  # bytes of a file at once
 LIFE = 600.0  # of a token made here, should nobody be left to revoke it
 SEEN_AFTER = 0.15  # seconds after which a running bridge knows a new token, with some to spare
 
@@ -114,6 +116,16 @@ class Client:
 
         return self._once("GET", urlsplit(url).path, None, {}).body
 
+    def save(self, url: str, path: Path) -> int:
+        """The same to a file, piece by piece; returns its size in bytes."""
+        from urllib.parse import urlsplit
+
+        with self._answer("GET", urlsplit(url).path, None, {}) as answer, path.open("wb") as out:
+            if answer.status != 200:
+                raise ApiError(answer.status, {"detail": "the bridge no longer has the file"})
+            shutil.copyfileobj(answer, out, PIECE)
+            return out.tell()
+
     def ask(
         self, method: str, path: str, body: bytes | None = None, headers: Mapping[str, str] | None = None
     ) -> Answer:
@@ -126,6 +138,14 @@ class Client:
         return answer
 
     def _once(self, method: str, path: str, body: bytes | None, headers: Mapping[str, str]) -> Answer:
+        with self._answer(method, path, body, headers) as answer:
+            return Answer(answer.status, answer.read(), dict(answer.getheaders()))
+
+    @contextmanager
+    def _answer(
+        self, method: str, path: str, body: bytes | None, headers: Mapping[str, str]
+    ) -> Iterator[http.client.HTTPResponse]:
+        """Raises NoBridge, also for what goes wrong while the answer is read."""
         import http.client
         from urllib.parse import urlsplit
 
@@ -142,11 +162,9 @@ class Client:
         with closing(connection):
             try:
                 connection.request(method, parts.path.rstrip("/") + path, body, sent)
-                answer = connection.getresponse()
-                data = answer.read()
+                yield connection.getresponse()
             except (OSError, http.client.HTTPException) as error:
                 raise NoBridge(self.url, error) from error
-        return Answer(answer.status, data, dict(answer.getheaders()))
 
 
 class NoBridge(Exception):

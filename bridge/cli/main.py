@@ -7,6 +7,7 @@ import typer
 from bridge import __version__
 from bridge.cli import (
     check,
+    clip,
     command,
     demo,
     devices,
@@ -50,6 +51,7 @@ app.command()(drivers.schema)
 app.command()(drivers.drivers)
 app.command()(command.command)
 app.command()(command.settings)
+app.command()(clip.clip)
 app.add_typer(templates.app, name="templates")
 app.add_typer(jobs.app, name="jobs")
 app.add_typer(tokens.app, name="tokens")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
@@ -19,6 +19,10 @@ ENDED: tuple[ItemState, ...] = ("ok", "error", "skipped")
 KEPT = 1000  # jobs that have ended
 
 
+class Refused(Exception):
+    """What was asked for cannot be done as things are; the text is for people."""
+
+
 @dataclass(frozen=True, slots=True)
 class Initiator:
     """Who asked for something, as the VMS knows them. `user_id` hears what comes of it; None: nobody does."""
@@ -30,11 +34,12 @@ class Initiator:
 
 @dataclass(frozen=True, slots=True)
 class NewItem:
-    """One camera and one template, in the wave in which its turn comes. `digest`: of the plan that was agreed to."""
+    """One camera, and the template that is applied to it (0: the job is about none), in the wave in which its turn
+    comes. `digest`: of the plan that was agreed to."""
 
     device: str
     channel: str
-    template: int
+    template: int = 0
     wave: int = 0
     digest: str | None = None
 
@@ -122,9 +127,10 @@ class Records:
         """The newest first; with `before`, those with a lower id."""
         return await self._jobs("WHERE ?1 IS NULL OR id < ?1 ORDER BY id DESC LIMIT ?2", (before, limit))
 
-    async def live(self) -> list[Job]:
-        """Jobs that have not ended, oldest first."""
-        return await self._jobs("WHERE state IN ('running', 'confirming') ORDER BY id", ())
+    async def live(self, kinds: Collection[str] = ()) -> list[Job]:
+        """Jobs of these kinds (any, where none is named) that have not ended, oldest first."""
+        found = await self._jobs("WHERE state IN ('running', 'confirming') ORDER BY id", ())
+        return [one for one in found if not kinds or one.kind in kinds]
 
     async def items(self, job: int) -> list[Item]:
         return await self._items("WHERE job = ? ORDER BY number", (job,))
@@ -176,6 +182,12 @@ class Records:
 
     async def end(self, item: Item, state: ItemState, detail: str, push: Push | None, *, owed: bool = False) -> None:
         """The item's one end, with its one push. An item that has ended already stays as it is, without a push."""
+        await self._store.write(self.ending(item, state, detail, push, owed=owed))
+
+    def ending(
+        self, item: Item, state: ItemState, detail: str, push: Push | None, *, owed: bool = False
+    ) -> Callable[[sqlite3.Connection], list[OutboxEntry]]:
+        """What `end` does, for a transaction that does more: the file that the push tells of is recorded with it."""
         now = self._clock.now().wall
 
         def work(connection: sqlite3.Connection) -> list[OutboxEntry]:
@@ -186,7 +198,7 @@ class Records:
             ).rowcount
             return outbox_entries(item.device, [push]) if changed and push is not None else []
 
-        await self._store.write(work)
+        return work
 
     async def restored(self, item: Item) -> None:
         await self._set(item, "owed = 0", ())

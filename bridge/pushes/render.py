@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 from bridge.model import CameraStatus, Channel, Device, IntercomStatus
 from bridge.pushes import resource
-from bridge.pushes.catalogue import CameraConfigApply, CameraStatusUpdated, IntercomStatusChanged, Push
+from bridge.pushes.catalogue import (
+    ArchiveGenerated,
+    CameraConfigApply,
+    CameraStatusUpdated,
+    Download,
+    IntercomStatusChanged,
+    Push,
+)
 from bridge.pushes.labels import Labels
 
 
@@ -35,3 +44,40 @@ def config_apply(
     camera = resource.camera_plus(fields, status, device.name or device.id)
     word = "ok" if reason is None else "error"
     return CameraConfigApply(user_id=user, status=word, camera=camera, config_template=template, reason=reason or None)
+
+
+def archive_generated(
+    token: str,
+    user: int | None,
+    number: int,
+    name: str,
+    start: float,
+    end: float,
+    created_at: float,
+    updated_at: float,
+    url: str | None,
+) -> Push:
+    """`url` is None when the clip could not be cut. Times are seconds since the epoch. Raises ValidationError for a
+    token or a user that is none of the VMS's."""
+    download = Download.model_validate(
+        {
+            "id": number,
+            "name": name,
+            "url": url,
+            "from": _vms_time(start),
+            "to": _vms_time(end),
+            "created_at": _iso_time(created_at),
+            "updated_at": _iso_time(updated_at),
+            "is_file_exists": url is not None,
+            "user_id": user,
+        }
+    )
+    return ArchiveGenerated(token_id=token, status="error" if url is None else "ok", download=download)
+
+
+def _vms_time(at: float) -> str:
+    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M:%S")
+
+
+def _iso_time(at: float) -> str:
+    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")

@@ -17,7 +17,7 @@ import structlog
 
 from bridge.clock import Clock, Wake
 from bridge.errors import DeviceError
-from bridge.jobs.records import ENDED, Initiator, Item, ItemState, Job, NewItem, Records
+from bridge.jobs.records import ENDED, Initiator, Item, ItemState, Job, NewItem, Records, Refused
 from bridge.metrics import Metrics
 from bridge.model import Channel, Identity
 from bridge.pushes import render
@@ -34,13 +34,10 @@ from bridge.store.store import Store
 
 PARALLEL = 64  # cameras that are worked on at the same time
 PATIENCE = 600.0  # seconds that an automatic apply waits for a camera to be ready
+KINDS = ("apply", "automatic", "rollback")  # of jobs
 SEEN = "seen"  # the key in a device's memory under which stands who it was
 
 log = structlog.get_logger("templates")
-
-
-class Refused(Exception):
-    """What was asked for cannot be done; the text is for people."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +102,7 @@ class Configurator:
 
     async def resume(self) -> None:
         """Go on with what was interrupted, once there are runners."""
-        for job in await self.records.live():
+        for job in await self.records.live(KINDS):
             log.info("job goes on", job=job.id, kind=job.kind)
             self._begin(job, resumed=True)
 

@@ -70,7 +70,14 @@ class Anything:
     """The device says nothing about it; what it takes shows when it is written."""
 
 
-Limit = OneOf | Between | Text | Texts | Zone | Fixed | Anything
+@dataclass(frozen=True, slots=True)
+class Either:
+    """What any of these takes: a number of seconds, or the word `off`."""
+
+    limits: tuple[OneOf | Between | Text, ...]
+
+
+Limit = OneOf | Between | Text | Texts | Zone | Fixed | Anything | Either
 FLAG: Final = OneOf((False, True))
 
 
@@ -124,6 +131,8 @@ def allows(limit: Limit, value: Value) -> bool:
             return isinstance(value, tuple) and len(value) <= most
         case Zone():
             return isinstance(value, str) and _zone(value)[0] is not None
+        case Either(limits):
+            return any(allows(one, value) for one in limits)
         case Fixed():
             return False
         case Anything():
@@ -148,6 +157,8 @@ def nearest(limit: Limit, value: Value) -> Value:
                 within = low + round((within - low) / step) * step
                 within = within if within <= high + 1e-9 else within - step
             return type(value)(round(within, 6)) if float(within).is_integer() else round(within, 6)
+        case Either(limits):
+            return next((near for one in limits if (near := nearest(one, value)) is not None), None)
         case _:
             return None
 
@@ -166,6 +177,8 @@ def legal(limit: Limit) -> str:
             return f"up to {most} entries"
         case Zone():
             return "a POSIX time zone, like CET-1CEST,M3.5.0,M10.5.0"
+        case Either(limits):
+            return ", or ".join(map(legal, limits))
         case Fixed():
             return "it cannot be changed"
         case Anything():

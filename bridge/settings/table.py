@@ -51,14 +51,19 @@ def values(field: FieldInfo) -> str:
     if bool in inside:
         return "`true`, `false`"
     if tuple in inside or any(getattr(one, "__origin__", None) is tuple for one in inside):
-        return f"a list of up to {_bounds([field])['max_length']}"
+        # The list's own bound stands behind those of its entries.
+        most = _bounds([field, *reversed([one for one in inside if isinstance(one, FieldInfo)])]).get("max_length")
+        return f"a list of up to {most}" if most else "a list"
+    literals = ", ".join(f"`{one}`" for one in inside if isinstance(one, str))
     if int in inside or float in inside:
         low = f"more than {bounds['gt']:g}, up to" if "gt" in bounds else f"{bounds['ge']:g} to"
         unit = " s, also `30s` or `5m`" if any(getattr(one, "func", None) is read_duration for one in inside) else ""
-        return f"{low} {bounds['le']:.0f}{unit}"
+        return f"{literals}{', or ' if literals else ''}{low} {bounds['le']:.0f}{unit}"
+    if literals:
+        return literals
     if field.examples:
         return f"text like {', '.join(f'`{one}`' for one in field.examples)}"
-    return f"text, up to {bounds['max_length']} characters"
+    return f"text, up to {bounds['max_length']} characters" if "max_length" in bounds else "text"
 
 
 def _bounds(fields: Iterable[FieldInfo]) -> Mapping[str, Any]:

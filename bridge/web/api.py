@@ -10,6 +10,7 @@ from aiohttp import web
 from bridge.clock import Clock
 from bridge.delivery.sink import Pump
 from bridge.files import Shelf
+from bridge.jobs.clips import Clips
 from bridge.journal import Journal
 from bridge.metrics import Metrics
 from bridge.runner import Runner
@@ -17,6 +18,7 @@ from bridge.settings.engine import Configurator
 from bridge.settings.library import Library
 from bridge.store.store import Store
 from bridge.web.audit import Audit
+from bridge.web.clips import ClipWork
 from bridge.web.commands import Commands
 from bridge.web.devices import Devices
 from bridge.web.records import Records
@@ -47,6 +49,7 @@ class Api:
         runners: Callable[[], Mapping[str, Runner]],
         pumps: Callable[[], Mapping[str, Pump]],
         configurator: Configurator,
+        clips: Clips,
         library: Library,
         shelf: Shelf,
     ) -> None:
@@ -57,7 +60,8 @@ class Api:
             devices,
             commands,
             Templates(library, shelf, store, devices, commands),
-            Works(configurator),
+            Works(configurator, clips),
+            ClipWork(clips, configurator.records, devices),
             Records(store, journal, audit, pumps),
         ]
         self._serving = Serving([route for part in parts for route in part.routes()], tokens, audit, clock, metrics)

@@ -108,8 +108,9 @@ class JobView:
 
 @dataclass(frozen=True, slots=True)
 class ItemView:
-    """What came of one template on one camera. States: waiting, running, applied (as wanted, not confirmed yet), ok,
-    error, skipped. `owed`: the camera went away before it could be put back to how it was; that is done later."""
+    """What came of one template (0: the job is about none) on one camera. States: waiting, running, applied (as wanted,
+    not confirmed yet), ok, error, skipped. `owed`: the camera went away before it could be put back to how it was; that
+    is done later."""
 
     device: str
     channel: str
@@ -154,7 +155,9 @@ class SettingsView:
 
 
 def name_of(templates: Mapping[int, Template], number: int) -> str:
-    """Of a template that may be gone by now."""
+    """Of a template that may be gone by now; of none, nothing."""
+    if number == 0:
+        return ""
     return templates[number].name if number in templates else str(number)
 
 

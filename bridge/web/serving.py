@@ -14,8 +14,8 @@ from aiohttp import web
 from bridge.clock import Clock
 from bridge.errors import AuthFailed, DeviceError, Locked, Rejected, Throttled, Unreachable, Unsupported
 from bridge.files import ShelfFull
+from bridge.jobs import records
 from bridge.metrics import Metrics
-from bridge.settings import engine
 from bridge.store.writer import StoreError
 from bridge.web.audit import Audit, Earlier
 from bridge.web.broadcasting import Failures
@@ -110,7 +110,7 @@ class Serving:
             return await answer
         except Refused as refused:
             return refused.response()
-        except engine.Refused as refused:
+        except records.Refused as refused:
             return Refused(409, str(refused)).response()
         except ShelfFull as full:
             return Refused(507, str(full)).response()

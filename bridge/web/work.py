@@ -9,6 +9,8 @@ from typing import Annotated
 from pydantic import Field, model_validator
 
 from bridge.config.types import Duration, invalid
+from bridge.jobs import clips
+from bridge.jobs.clips import Clips
 from bridge.jobs.records import Job
 from bridge.settings.engine import Configurator, Planned
 from bridge.web.initiator import Doing
@@ -89,8 +91,9 @@ class JobQuery(Input):
 
 
 class Works:
-    def __init__(self, configurator: Configurator) -> None:
+    def __init__(self, configurator: Configurator, clips: Clips) -> None:
         self._configurator = configurator
+        self._clips = clips
         self._records = configurator.records
         self._planning = 0
 
@@ -203,7 +206,7 @@ class Works:
         number = call.path["job"]
         told = await self._details(number)
         if asked.wait and told.job.ended_at is None and asked.after in (None, told.version):
-            await self._configurator.wait(number, asked.wait)
+            await self._whose(told.job.kind).wait(number, asked.wait)
             told = await self._details(number)
         return told
 
@@ -213,9 +216,13 @@ class Works:
         return await self._view(await self._job(call.path["job"]))
 
     async def cancel(self, call: Call) -> JobView:
-        await self._job(call.path["job"])
-        await self._configurator.cancel(call.path["job"])
+        job = await self._job(call.path["job"])
+        await self._whose(job.kind).cancel(job.id)
         return await self._view(await self._job(call.path["job"]))
+
+    def _whose(self, kind: str) -> Configurator | Clips:
+        """Who does jobs of a kind."""
+        return self._clips if kind == clips.KIND else self._configurator
 
     async def _job(self, number: int) -> Job:
         job = await self._records.job(number)

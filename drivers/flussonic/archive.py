@@ -8,31 +8,23 @@ from __future__ import annotations
 import hashlib
 import secrets
 from collections.abc import AsyncIterator, Iterable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 from yarl import URL
 
-from bridge.driver import DriverIO
+from bridge.driver import DriverIO, Progress
 from bridge.errors import ProtocolError
+from bridge.model import Span
 from drivers.flussonic.api import V3, Api, NotThere, number, segment
-from drivers.transports.download import Progress, download
+from drivers.transports.download import download
 
 # Segments are a few seconds long: what is closer together than this, in seconds, was recorded without a break.
 SEAM = 2.0
 TOKEN_LIFE = 6 * 3600  # seconds that a playback token is good for: a long clip takes its time
 TOKEN_SKEW = 300  # seconds by which the server's clock may be behind
 RANGES = 100_000  # of one stream; a server that says more is making them up
-
-
-@dataclass(frozen=True, slots=True)
-class Range:
-    """Recorded without a break; seconds since the epoch."""
-
-    start: float
-    end: float
 
 
 class Archive:
@@ -44,9 +36,9 @@ class Archive:
         self._api = api
         self._io = io
 
-    async def ranges(self, stream: str, start: int, end: int) -> tuple[Range, ...]:
+    async def ranges(self, stream: str, start: int, end: int) -> tuple[Span, ...]:
         """What is recorded of a stream between two times. None of it is an empty tuple; NotThere: no such stream."""
-        found: Iterable[Range]
+        found: Iterable[Span]
         try:
             path = f"{V3}/streams/{segment(stream)}/dvr/ranges"
             found = [one async for one in self._listed(path)]
@@ -55,10 +47,10 @@ class Archive:
             query = {"from": str(start), "to": str(end), "request": "ranges"}
             answer = await self._api.ask("GET", f"{_playback(stream)}/recording_status.json", query=query)
             found = ranges_of(answer, stream)
-        within = (Range(max(one.start, start), min(one.end, end)) for one in found)
+        within = (Span(max(one.start, start), min(one.end, end)) for one in found)
         return merged(one for one in within if one.start < one.end)
 
-    async def _listed(self, path: str) -> AsyncIterator[Range]:
+    async def _listed(self, path: str) -> AsyncIterator[Span]:
         async for item in self._api.collection(path, "ranges", {}):
             if (one := _range(item)) is not None:
                 yield one
@@ -116,7 +108,7 @@ def playback_token(stream: str, key: str, start: int, end: int, salt: str) -> st
     return f"{digest}-{salt}-{end}-{start}"
 
 
-def ranges_of(answer: Any, stream: str) -> list[Range]:
+def ranges_of(answer: Any, stream: str) -> list[Span]:
     """The ranges of a `recording_status.json`, whichever of its shapes it has: a list of streams with their ranges,
     an object by stream with `from` and `to`, or the stream's `dvr_info`. ProtocolError for anything else."""
     if isinstance(answer, list):
@@ -137,7 +129,7 @@ def _items(value: Any) -> list[Any]:
     return value[:RANGES] if isinstance(value, list) else []
 
 
-def _range(item: Any) -> Range | None:
+def _range(item: Any) -> Span | None:
     if not isinstance(item, dict):
         return None
     start, duration, end = (number(item.get(key)) for key in ("from", "duration", "to"))
@@ -145,28 +137,15 @@ def _range(item: Any) -> Range | None:
         return None
     if end is None:
         end = start + duration if duration is not None else start
-    return Range(float(start), float(end)) if end > start else None
+    return Span(float(start), float(end)) if end > start else None
 
 
-def merged(found: Iterable[Range]) -> tuple[Range, ...]:
+def merged(found: Iterable[Span]) -> tuple[Span, ...]:
     """In order, without overlaps, seams closed."""
-    whole: list[Range] = []
+    whole: list[Span] = []
     for one in sorted(found, key=lambda one: (one.start, one.end)):
         if whole and one.start - whole[-1].end <= SEAM:
-            whole[-1] = Range(whole[-1].start, max(whole[-1].end, one.end))
+            whole[-1] = Span(whole[-1].start, max(whole[-1].end, one.end))
         else:
             whole.append(one)
     return tuple(whole)
-
-
-def gaps(recorded: Iterable[Range], start: float, end: float) -> tuple[Range, ...]:
-    """What is missing of a period, given what is recorded; `recorded` as `merged` returns it."""
-    missing: list[Range] = []
-    at = start
-    for one in recorded:
-        if one.start - at > SEAM and one.start < end:
-            missing.append(Range(at, min(one.start, end)))
-        at = max(at, one.end)
-    if end - at > SEAM:
-        missing.append(Range(at, end))
-    return tuple(missing)

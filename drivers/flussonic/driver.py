@@ -2,18 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import asyncio
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from pathlib import Path
 from typing import ClassVar
 
-from bridge.driver import Driver, DriverIO
-from bridge.errors import Unsupported
-from bridge.model import Capability, Device, DeviceEvent, EventKind, Fact, Identity, Kind, Reading, Rung, Stream
-from drivers.flussonic.api import Api, Server
+from bridge.driver import Driver, DriverIO, Progress
+from bridge.errors import ProtocolError, Rejected, Unsupported
+from bridge.model import (
+    Capability,
+    Channel,
+    Device,
+    DeviceEvent,
+    EventKind,
+    Fact,
+    Identity,
+    Kind,
+    Reading,
+    Rung,
+    Span,
+    Stream,
+)
+from bridge.settings.limits import Limit, Limits
+from bridge.settings.plan import Configuration, Step
+from bridge.settings.vocabulary import unflatten
+from drivers.flussonic import settings as table
+from drivers.flussonic.api import V3, Api, NotThere, Server, segment
 from drivers.flussonic.archive import Archive
 from drivers.flussonic.config import FlussonicConfig
 from drivers.flussonic.events import MEANINGS, Event, Inbox
 from drivers.flussonic.sink import EventSink
 from drivers.flussonic.streams import Listed, judged, wanted
+from drivers.flussonic.writing import Asked, Remembered, change
 
 # Streams that events point at and that are then asked for by name; of more than these, all are asked for.
 FEW = 50
@@ -29,9 +49,13 @@ class FlussonicDriver(Driver[FlussonicConfig]):
     name: ClassVar[str] = "flussonic"
     stability: ClassVar[str] = "beta"
     kinds: ClassVar[frozenset[Kind]] = frozenset({Kind.SERVER})
-    capabilities: ClassVar[frozenset[Capability]] = frozenset({Capability.STREAMS, Capability.EVENTS})
+    capabilities: ClassVar[frozenset[Capability]] = frozenset(
+        {Capability.STREAMS, Capability.EVENTS, Capability.SETTINGS, Capability.ARCHIVE}
+    )
     second_hand: ClassVar[bool] = True
     Config = FlussonicConfig
+    settings: ClassVar[Mapping[str, str]] = table.OPERATIONS
+    VendorSettings = table.FlussonicSettings
 
     __slots__ = (
         "_api",
@@ -41,6 +65,7 @@ class FlussonicDriver(Driver[FlussonicConfig]):
         "_hints",
         "_inbox",
         "_listed",
+        "_remembered",
         "_second_looks",
         "_server",
         "_settled_at",
@@ -64,6 +89,7 @@ class FlussonicDriver(Driver[FlussonicConfig]):
         self._settled_at = 0.0
         self._server: Server | None = None
         self._facts: dict[str, Fact] = {}
+        self._remembered = Remembered()
 
     async def close(self) -> None:
         await self._sink.close()
@@ -73,7 +99,9 @@ class FlussonicDriver(Driver[FlussonicConfig]):
     async def probe(self) -> Identity:
         self._api.legacy = None  # it may have been upgraded while it was away
         server = await self._ask_server()
-        capabilities = {Capability.STREAMS}
+        capabilities = {Capability.STREAMS, Capability.ARCHIVE}
+        if not self._api.legacy:
+            capabilities.add(Capability.SETTINGS)
         if self._why_no_events() is None:
             capabilities.add(Capability.EVENTS)
         else:
@@ -202,6 +230,91 @@ class FlussonicDriver(Driver[FlussonicConfig]):
             else:
                 self._second_looks[event.media] = self.io.clock.now().mono + SECOND_LOOK
         return [_device_event(meaning.kind, channel, event, meaning.active)]
+
+    # -- what its streams are set to -----------------------------------------------------------------------------
+
+    async def read_settings(self, channel: Channel, sections: Collection[str]) -> Configuration:
+        if "vendor" not in sections:
+            return Configuration()
+        values: dict[str, object] = {}
+        limits: dict[str, Limit] = {}
+        for which, name in self._by_rank(channel):
+            if (stream := await self._stream(name)) is not None:
+                self._remembered.note(name, stream)
+                prefix = f"vendor.{self.name}.{which}_"
+                values |= {prefix + leaf: value for leaf, value in table.values(stream).items()}
+                limits |= {prefix + leaf: limit for leaf, limit in table.limits(stream).items()}
+        return Configuration(unflatten(values), Limits(limits))
+
+    async def apply(self, channel: Channel, step: Step) -> bool:
+        after = (step.after.vendor or {}).get(self.name, {})
+        changed = {path.rpartition(".")[2] for path in step.paths}
+        for which, name in self._by_rank(channel):
+            prefix = f"{which}_"
+            mine = {leaf.removeprefix(prefix) for leaf in changed if leaf.startswith(prefix)}
+            if not mine:
+                continue
+            stream = await self._stream(name)
+            if stream is None:
+                raise Rejected(f"the server has no stream {name}")
+            self._remembered.note(name, stream)
+            wanted = {leaf.removeprefix(prefix): value for leaf, value in after.items() if leaf.startswith(prefix)}
+            body = {"name": name, **change(Asked(stream, wanted, mine, self._remembered.of(name), which))}
+            self._full_at = None  # streams may be others behind it
+            await self._api.ask("PUT", f"{V3}/streams/{segment(name)}", body=body)
+        return False
+
+    def _by_rank(self, channel: Channel) -> list[tuple[str, str]]:
+        """Which stream it is and its name."""
+        return [(which, one.name) for which, one in zip(table.STREAMS, self._streams[channel.key], strict=False)]
+
+    async def _stream(self, name: str) -> table.Stream | None:
+        """Its whole configuration, as it holds; None for one that the server has not got."""
+        if self._api.legacy is None:
+            await self._ask_server()
+        if self._api.legacy:
+            raise Unsupported("servers up to version 21 cannot be set up over the API")
+        try:
+            answer = await self._api.ask("GET", f"{V3}/streams/{segment(name)}")
+        except NotThere:
+            return None
+        if not isinstance(answer, dict):
+            raise ProtocolError("its answer is no stream")
+        return answer
+
+    # -- what it has recorded --------------------------------------------------------------------------------------
+
+    async def recorded(self, channel: Channel, start: int, end: int) -> Sequence[Span]:
+        return await self.archive.ranges(self._high(channel), start, end)
+
+    async def clip(
+        self,
+        channel: Channel,
+        start: int,
+        end: int,
+        file: Path,
+        *,
+        progress: Progress,
+        deadline: float,
+        size_limit: int,
+    ) -> int:
+        size = await self.archive.clip(
+            self._high(channel), start, end - start, file, progress=progress, deadline=deadline, size_limit=size_limit
+        )
+        if not await asyncio.to_thread(_is_mp4, file):
+            await asyncio.to_thread(file.unlink)
+            raise ProtocolError("what it sends for a clip is no mp4 file")
+        return size
+
+    def _high(self, channel: Channel) -> str:
+        """Its stream that is recorded: operators keep the archive of the better picture."""
+        return self._streams[channel.key][0].name
+
+
+def _is_mp4(file: Path) -> bool:
+    """Whether it begins with a file type box (ISO/IEC 14496-12)."""
+    with file.open("rb") as data:
+        return data.read(8)[4:] == b"ftyp"
 
 
 def _look(why: str) -> DeviceEvent:

@@ -12,6 +12,7 @@ import json
 import random
 import uuid
 from collections import Counter, deque
+from collections.abc import Mapping
 from typing import Any, ClassVar
 from urllib.parse import unquote
 
@@ -21,7 +22,7 @@ from bridge.model import Kind
 from bridge.testing.http_simulator import HttpSimulator
 from drivers.flussonic.simulated import legacy, query
 from drivers.flussonic.simulated.dvr import CLIP, SHAPES, Recordings
-from drivers.flussonic.simulated.media import DEAD_AFTER, Media, merge
+from drivers.flussonic.simulated.media import DEAD_AFTER, Media, merge, wrong
 from drivers.flussonic.simulated.query import BadQuery
 from drivers.flussonic.simulated.sinks import Sink
 
@@ -49,7 +50,8 @@ class FlussonicSimulator(HttpSimulator):
     """One server with `cameras` cameras, each with a high stream `cam-1` and a low one `cam-1-low`.
 
     `version` is 23, 25 (where units changed) or less than 22, which has the older API alone. `auth` is basic or bearer.
-    `streams` are more streams, as their configuration. With `read_only` the account is one of `view_auth`.
+    `streams` are more streams, as their configuration, and `templates` what those have in common that name one.
+    With `read_only` the account is one of `view_auth`.
     `dead_after` is the time in seconds without frames until a stream is not alive.
     """
 
@@ -66,6 +68,7 @@ class FlussonicSimulator(HttpSimulator):
         auth: str = "basic",
         read_only: bool = False,
         streams: tuple[dict[str, Any], ...] = (),
+        templates: Mapping[str, dict[str, Any]] | None = None,
         dead_after: float = DEAD_AFTER,
         **options: Any,
     ) -> None:
@@ -88,6 +91,8 @@ class FlussonicSimulator(HttpSimulator):
         self._started_at = self.now() - UP_SINCE
         self._instance = self._uuid()
         self._sinks: dict[str, Sink] = {}
+        self._templates = templates or {}
+        self._writes = 0
         self.media: dict[str, Media] = {}
         for camera in self.cameras:
             for stream, channel in ((camera, 1), (f"{camera}-low", 2)):
@@ -99,7 +104,9 @@ class FlussonicSimulator(HttpSimulator):
         return str(uuid.UUID(int=self._rng.getrandbits(128), version=4))
 
     def add(self, config: dict[str, Any]) -> Media:
-        made = self.media[config["name"]] = Media(dict(config), self._rng, self.now, self.version, self._dead_after)
+        made = self.media[config["name"]] = Media(
+            dict(config), self._rng, self.now, self.version, self._dead_after, self._templates
+        )
         return made
 
     # -- life -----------------------------------------------------------------------------------------------------
@@ -142,6 +149,12 @@ class FlussonicSimulator(HttpSimulator):
             "flussonic": {"port": self.port, "auth": self.auth, "low": "{key}-low"},
             "channels": [{"source": camera} for camera in self.cameras],
         }
+
+    def configuration(self) -> dict[str, Any]:
+        return {name: one.without_logins() for name, one in self.media.items()}
+
+    def writes(self) -> int:
+        return self._writes
 
     def open_subscriptions(self) -> int:
         return len(self._sinks)
@@ -294,6 +307,7 @@ class FlussonicSimulator(HttpSimulator):
         return _error(405, "unknown_operation")
 
     async def _save_stream(self, request: web.BaseRequest, name: str) -> web.Response:
+        self._writes += 1
         change = await _object(request)
         if change is None:
             return _error(400, "bad_request")
@@ -304,10 +318,13 @@ class FlussonicSimulator(HttpSimulator):
                 {"errors": [{"status": "400", "code": "unknown_key", "title": title, "source": {"pointer": unknown}}]},
                 status=400,
             )
+        merged = merge(self.media[name].config if name in self.media else {"name": name}, change)
+        if (bad := wrong(merged)) is not None:
+            return web.json_response({"error": f"wrong {bad}", "while": "parsing_request", "name": bad}, status=400)
         if name in self.media:
-            self.media[name].config = merge(self.media[name].config, change)
+            self.media[name].config = merged
         else:
-            self.add(merge({"name": name}, change))
+            self.add(merged)
         return web.json_response(self.media[name].effective())
 
     async def _one_sink(self, request: web.BaseRequest, method: str, name: str) -> web.Response:

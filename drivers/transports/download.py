@@ -5,21 +5,19 @@ from __future__ import annotations
 import asyncio
 import os
 import ssl
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
 import aiohttp
 from yarl import URL
 
+from bridge.driver import Progress
 from bridge.errors import AuthFailed, ProtocolError, Unreachable
 from bridge.model import Rung
 from drivers.transports.http import CONNECT_LIMIT, Dropped, named, refuse_redirect
 
 CHUNK = 256 << 10
-
-# Called after each chunk: bytes so far, and bytes in all where the device says how many.
-Progress = Callable[[int, int | None], None]
 
 
 async def download(
@@ -68,13 +66,17 @@ def _is_a_file(response: aiohttp.ClientResponse, size_limit: int) -> None:
 async def _save(response: aiohttp.ClientResponse, part: Path, progress: Progress | None, size_limit: int) -> int:
     size = 0
     with await asyncio.to_thread(part.open, "wb") as out:
-        async for chunk in response.content.iter_chunked(CHUNK):
-            size += len(chunk)
-            if size > size_limit:
-                raise ProtocolError(f"the file is larger than {size_limit >> 20} MB")
-            await asyncio.to_thread(out.write, chunk)
-            if progress is not None:
-                progress(size, response.content_length)
+        try:
+            async for chunk in response.content.iter_chunked(CHUNK):
+                size += len(chunk)
+                if size > size_limit:
+                    raise ProtocolError(f"the file is larger than {size_limit >> 20} MB")
+                await asyncio.to_thread(out.write, chunk)
+                if progress is not None:
+                    progress(size, response.content_length)
+        except aiohttp.ClientPayloadError as error:
+            # It is worth another try, as any connection that was lost.
+            raise Unreachable("it closes the connection in the middle of the file", Rung.ANSWERING) from error
         if size == 0:
             raise ProtocolError("it answers with an empty file")
         out.flush()

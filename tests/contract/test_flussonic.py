@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from bridge.model import EventKind
+from bridge.secrets import Secret
 from bridge.testing.contract import DriverContract, Happening
 from drivers.flussonic import events
 from drivers.flussonic.driver import FlussonicDriver
 from drivers.flussonic.simulator import FlussonicSimulator
+
+SAMPLES: tuple[Mapping[str, Any], ...] = (
+    {"vendor": {"flussonic": {"high_title": "Yard", "low_title": "Yard, small", "low_static": False}}},
+    {"vendor": {"flussonic": {"high_dvr_root": "/storage", "high_dvr_expiration": 604800, "low_retry_limit": 5}}},
+    {"vendor": {"flussonic": {"high_source_timeout": 30, "high_thumbnails": "on_demand", "high_disabled": True}}},
+    {"vendor": {"flussonic": {"high_inputs": ["rtsp://192.0.2.9/cam-1/1", "rtsp://192.0.2.9/spare"]}}},
+)
 
 
 class FlussonicContract(DriverContract):
@@ -34,6 +43,16 @@ class FlussonicContract(DriverContract):
     )
     config: ClassVar = {"timeout": 1.0}
     patience = 6.0
+    settings_samples = (
+        *SAMPLES[:2],
+        {"vendor": {"flussonic": {"high_input_username": "viewer", "high_input_password": Secret("view-Pass-4711")}}},
+        *SAMPLES[2:],
+    )
+    settings_refused = (
+        {"vendor": {"flussonic": {"high_dvr_expiration": 86400}}},
+        {"vendor": {"flussonic": {"high_source_timeout": "soon"}}},
+        {"vendor": {"flussonic": {"high_inputs": ["rtsp://192.0.2.77/a"]}}},
+    )
     happenings = (
         Happening("stream_loss", EventKind.STREAM, None, {"camera": 1}, channel=1),
         Happening("stream_loss", EventKind.STREAM, None, {"camera": 1, "on": False}, channel=1),

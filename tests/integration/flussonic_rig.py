@@ -75,7 +75,12 @@ class Site:
 
 @asynccontextmanager
 async def site(
-    folder: Path, simulator: FlussonicSimulator, *, watch: dict[str, Any] | None = None, **config: Any
+    folder: Path,
+    simulator: FlussonicSimulator,
+    *,
+    watch: dict[str, Any] | None = None,
+    files: dict[str, Any] | None = None,
+    **config: Any,
 ) -> AsyncIterator[Site]:
     """A bridge whose one device `flu` is the simulator, which runs already. `config` is laid over its block."""
     one = entry("flu", simulator)
@@ -88,6 +93,7 @@ async def site(
                     "data": str(folder / "data"),
                     "http": {"listen": "127.0.0.1:0"},
                     "callbacks": {"listen": "127.0.0.1:0"},
+                    "files": files or {},
                 },
                 "defaults": {"watch": {**WATCH, **(watch or {})}},
                 "devices": [one],

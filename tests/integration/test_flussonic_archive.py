@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
-import shutil
-import subprocess
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -15,11 +12,13 @@ import pytest
 from aiohttp import web
 
 from bridge.errors import AuthFailed, DeviceError, ProtocolError, Unreachable
+from bridge.model import Span
 from bridge.testing.clock import FakeClock
 from bridge.testing.measuring import peak_memory
-from drivers.flussonic.archive import Range, playback_token
+from drivers.flussonic.archive import playback_token
 from drivers.flussonic.driver import FlussonicDriver
 from drivers.flussonic.simulator import FlussonicSimulator
+from tests.integration.clips_site import make_mp4, probed
 from tests.integration.flussonic_rig import alone
 from tests.support import until
 
@@ -29,17 +28,7 @@ Answer = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 
 @pytest.fixture(scope="module")
 def mp4(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Two seconds of the test picture."""
-    assert shutil.which("ffmpeg"), "these tests need ffmpeg: apt install ffmpeg"
-    file = tmp_path_factory.mktemp("clip") / "clip.mp4"
-    picture = ("-f", "lavfi", "-i", "testsrc=size=320x180:rate=10:duration=2")
-    subprocess.run(["ffmpeg", "-v", "error", *picture, "-pix_fmt", "yuv420p", file], check=True, timeout=60)
-    return file
-
-
-def probed(file: Path) -> dict[str, Any]:
-    command = ["ffprobe", "-v", "error", "-show_streams", "-show_format", "-of", "json", file]
-    return json.loads(subprocess.run(command, capture_output=True, check=True, timeout=60).stdout)
+    return make_mp4(tmp_path_factory.mktemp("clip") / "clip.mp4")
 
 
 # -- ranges ----------------------------------------------------------------------------------------------------------
@@ -51,7 +40,7 @@ async def test_ranges_of_the_api_over_all_pages(version: int) -> None:
         server.recordings.ranges["cam-1"] = [(1000 + 100 * number, 50) for number in range(25)]
         server.recordings.ranges["cam-1"].append((1051, 20))  # overlaps by a seam with the first
         found = await driver.archive.ranges("cam-1", 1010, 1330)
-        assert found == (Range(1010, 1071), Range(1100, 1150), Range(1200, 1250), Range(1300, 1330))
+        assert found == (Span(1010, 1071), Span(1100, 1150), Span(1200, 1250), Span(1300, 1330))
         assert await driver.archive.ranges("cam-1", 0, 900) == ()
 
 
@@ -60,7 +49,7 @@ async def test_ranges_of_an_older_server_in_every_shape(shape: str) -> None:
     async with alone(cameras=1, version=20) as (driver, server):
         server.recordings.ranges["cam-1"] = [(1000, 60)]
         server.recordings.shape = shape
-        assert await driver.archive.ranges("cam-1", 1010, 2000) == (Range(1010, 1060),)
+        assert await driver.archive.ranges("cam-1", 1010, 2000) == (Span(1010, 1060),)
         assert await driver.archive.ranges("cam-1", 3000, 4000) == ()
 
 
@@ -169,7 +158,7 @@ async def _slow(request: web.BaseRequest) -> web.StreamResponse:
 @pytest.mark.parametrize(
     ("response", "error", "limits"),
     [
-        (_half, ProtocolError, {}),
+        (_half, Unreachable, {}),
         (_endless, ProtocolError, {"size_limit": 1 << 20}),
         (_empty, ProtocolError, {}),
         (_refused, AuthFailed, {}),

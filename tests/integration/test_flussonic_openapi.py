@@ -22,6 +22,11 @@ from openapi_core.exceptions import OpenAPIError
 from openapi_core.testing import MockRequest, MockResponse
 from yarl import URL
 
+from bridge.errors import Rejected
+from bridge.secrets import Secret
+from bridge.settings.limits import Anything, Limits
+from bridge.settings.plan import Configuration, plan
+from bridge.settings.vocabulary import Settings
 from drivers.flussonic.api import V3
 from drivers.flussonic.simulator import FlussonicSimulator
 from tests.integration.flussonic_rig import alone, running, site
@@ -134,6 +139,39 @@ async def test_the_archive_is_asked_as_the_document_says(document: OpenAPI) -> N
         server.recordings.ranges["cam-1"] = [(1000, 60), (2000, 60)]
         assert len(await driver.archive.ranges("cam-1", 0, 5000)) == 2
         assert judge(heard, document) == {("GET", "streams")}
+
+
+async def test_streams_are_set_up_as_the_document_says(document: OpenAPI) -> None:
+    changes: tuple[dict[str, Any], ...] = (
+        {"high_title": "Yard", "high_static": False, "high_disabled": True, "low_source_timeout": 30},
+        {"high_inputs": ["rtsp://192.0.2.9/cam-1/1", "rtsp://192.0.2.9/b"], "low_clients_timeout": "off"},
+        {"high_input_username": "viewer", "high_input_password": Secret("word"), "low_retry_limit": 5},
+        {"high_dvr_root": "/storage", "high_dvr_expiration": 86400, "low_dvr_reference": "main"},
+        {"high_dvr_storage_limit": 10**10, "high_dvr_disk_usage_limit": 90, "low_thumbnails": "on_demand"},
+        {"high_dvr_expiration": "unlimited", "high_dvr_storage_limit": "unlimited", "high_thumbnails": "on"},
+        {"high_thumbnails": "off", "high_title": ""},
+    )
+    async with alone(cameras=1) as (driver, server), overheard(server) as heard:
+        channel = driver.device.channels[0]
+        for wanted in changes:
+            found = await driver.read_settings(channel, ["vendor"])
+            todo = plan(found, Settings.model_validate({"vendor": {"flussonic": wanted}}))
+            assert [one.path.rpartition(".")[2] for one in todo.changes] == list(wanted), todo.refusals
+            await driver.apply(channel, todo.steps()[0])
+        assert judge(heard, document) == {("GET", "config"), ("GET", "streams"), ("PUT", "streams")}
+        refused = plan(
+            Configuration(limits=Limits({"vendor.flussonic.low_title": Anything()})),
+            Settings.model_validate({"vendor": {"flussonic": {"low_title": 1}}}),
+        )
+        heard.clear()
+        with pytest.raises(Rejected, match="wrong title"):
+            await driver.apply(channel, refused.steps()[0])
+        # What is not in the document is refused by the document as well, and the answer is as it says.
+        (wrong,) = [one for one in heard if one.method == "PUT"]
+        with pytest.raises(OpenAPIError):
+            wrong.judged(document)
+        request = MockRequest(HOST, "put", wrong.path, content_type="application/json")
+        document.validate_response(request, MockResponse(wrong.response, status_code=wrong.status))
 
 
 ANSWERS: list[tuple[str, str, dict[str, Any] | None, int]] = [

@@ -12,9 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bridge.errors import ProtocolError
-from bridge.model import Channel, EventKind, Stream
+from bridge.jobs.clips import gaps
+from bridge.model import Channel, EventKind, Span, Stream
 from drivers.flussonic import events
-from drivers.flussonic.archive import Range, gaps, merged, playback_token, ranges_of
+from drivers.flussonic.archive import merged, playback_token, ranges_of
 from drivers.flussonic.config import FlussonicConfig
 from drivers.flussonic.events import MEANINGS, NOISE, Inbox
 from drivers.flussonic.streams import Listed, Wanted, judged, wanted
@@ -206,7 +207,7 @@ def test_legacy_and_current_names_mean_the_same() -> None:
 
 
 def test_the_three_shapes_of_recording_status() -> None:
-    expected = [Range(1000.0, 1060.0)]
+    expected = [Span(1000.0, 1060.0)]
     assert ranges_of([{"stream": "ort", "ranges": [{"duration": 60, "from": 1000}], "locks": []}], "ort") == expected
     assert ranges_of({"ort": {"from": 1000, "to": 1060}}, "ort") == expected
     info = {"from": 1000, "duration": 60, "depth": 86400, "bytes": 1, "ranges": [{"from": 1000, "duration": 60}]}
@@ -223,13 +224,13 @@ def test_another_shape_is_an_error(answer: Any) -> None:
 
 
 RANGES = st.lists(
-    st.tuples(st.integers(0, 1000), st.integers(1, 100)).map(lambda pair: Range(pair[0], pair[0] + pair[1])),
+    st.tuples(st.integers(0, 1000), st.integers(1, 100)).map(lambda pair: Span(pair[0], pair[0] + pair[1])),
     max_size=12,
 )
 
 
 @given(RANGES, st.integers(0, 500), st.integers(3, 500))
-def test_ranges_and_gaps_fill_the_period(found: list[Range], start: int, length: int) -> None:
+def test_ranges_and_gaps_fill_the_period(found: list[Span], start: int, length: int) -> None:
     end = start + length
     whole = merged(found)
     assert list(whole) == sorted(whole, key=lambda one: one.start)
@@ -239,17 +240,17 @@ def test_ranges_and_gaps_fill_the_period(found: list[Range], start: int, length:
         assert start <= one.start < one.end <= end
         assert not any(had.start < one.end and one.start < had.end for had in whole)
     for second in range(start, end):
-        inside = Range(second, second + 1)
+        inside = Span(second, second + 1)
         recorded = any(had.start <= inside.start and inside.end <= had.end for had in found)
         told_missing = any(one.start <= inside.start and inside.end <= one.end for one in missing)
         assert not (recorded and told_missing)
 
 
 def test_nothing_recorded_is_one_gap() -> None:
-    assert gaps((), 100, 200) == (Range(100, 200),)
-    assert gaps((Range(50, 99.5),), 100, 200) == (Range(100, 200),)
-    assert gaps((Range(90, 250),), 100, 200) == ()
-    assert gaps((Range(90, 120), Range(150, 250)), 100, 200) == (Range(120, 150),)
+    assert gaps((), 100, 200) == (Span(100, 200),)
+    assert gaps((Span(50, 99.5),), 100, 200) == (Span(100, 200),)
+    assert gaps((Span(90, 250),), 100, 200) == ()
+    assert gaps((Span(90, 120), Span(150, 250)), 100, 200) == (Span(120, 150),)
 
 
 def test_a_playback_token() -> None:

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from bridge.errors import AuthFailed, Rejected, Unreachable
-from bridge.jobs.records import Initiator
+from bridge.jobs.records import Initiator, Refused
 from bridge.secrets import Secret
-from bridge.settings.engine import Refused, Selection
+from bridge.settings.engine import Selection
 from bridge.settings.plan import Step
 from bridge.settings.templates import Match
 from bridge.settings.vocabulary import flatten

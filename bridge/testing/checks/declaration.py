@@ -25,6 +25,8 @@ _METHODS = {
     "discover": {Capability.DISCOVER},
     "read_settings": {Capability.SETTINGS},
     "apply": {Capability.SETTINGS},
+    "recorded": {Capability.ARCHIVE},
+    "clip": {Capability.ARCHIVE},
     "command": COMMANDS,
 }
 _CALLED = ("problem", "open", "close", "probe", "poll", *_METHODS)

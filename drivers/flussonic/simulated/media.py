@@ -3,21 +3,30 @@
 from __future__ import annotations
 
 import random
+import re
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 DEAD_AFTER = 12.0  # seconds without frames until `alive` is false
 Config = dict[str, Any]
+_LOGIN = re.compile(r"//[^/@]*@")
 
 
 class Media:
     """One stream. Times are seconds since the epoch; `version` decides units (23: seconds where 25 has ms)."""
 
     def __init__(
-        self, config: Config, rng: random.Random, now: Callable[[], float], version: int, dead_after: float
+        self,
+        config: Config,
+        rng: random.Random,
+        now: Callable[[], float],
+        version: int,
+        dead_after: float,
+        templates: Mapping[str, Config],
     ) -> None:
         self.config = config
+        self._templates = templates
         self._rng = rng
         self._now = now
         self._version = version
@@ -78,8 +87,8 @@ class Media:
         return str(inputs[self.input % len(inputs)]["url"])
 
     def effective(self) -> Config:
-        """What GET returns: defaults merged in, statistics, and what is on the disk."""
-        written = dict(self.config)
+        """What GET returns: template and defaults merged in, statistics, and what is on the disk."""
+        written = {**self._templates.get(self.config.get("template", ""), {}), **self.config}
         inputs = [
             {"priority": number, **one, "stats": self._input_stats(number, one)}
             for number, one in enumerate(written.pop("inputs", []), 1)
@@ -92,6 +101,11 @@ class Media:
             "config_on_disk": self.config,
             "stats": self._stats(),
         }
+
+    def without_logins(self) -> Config:
+        """What is on the disk, without the passwords of its inputs."""
+        inputs = [{**one, "url": _LOGIN.sub("//", one["url"])} for one in self.config.get("inputs", [])]
+        return {**self.config, "inputs": inputs}
 
     def _stats(self) -> Config:
         alive, now = self.alive, self._now()
@@ -126,3 +140,37 @@ def merge(config: Config, change: Config) -> Config:
     base = {"name": config["name"]} if change.get("$reset") else config
     merged = {**base, **{key: value for key, value in change.items() if key not in ("$reset", "stats", "name")}}
     return {key: value for key, value in merged.items() if value is not None}
+
+
+def wrong(config: Config) -> str | None:
+    """What a server does not take of a configuration, by the types of the vendor's OpenAPI document."""
+    for key, kinds in _KINDS.items():
+        if key in config and not _is(config[key], kinds):
+            return key
+    if any(not isinstance(one, dict) or "://" not in str(one.get("url")) for one in config.get("inputs", [])):
+        return "inputs"
+    dvr = config.get("dvr")
+    if dvr is not None and not (dvr.get("root") or dvr.get("reference")):
+        return "dvr.root"
+    for key in ("expiration", "storage_limit", "disk_usage_limit"):
+        if dvr is not None and not _is(dvr.get(key, 1), (int, type(None))):
+            return f"dvr.{key}"
+    enabled = config.get("thumbnails", {}).get("enabled", True)
+    return None if enabled in (True, False, "ondemand") else "thumbnails.enabled"
+
+
+_KINDS: Mapping[str, tuple[type, ...]] = {
+    "title": (str,),
+    "static": (bool,),
+    "disabled": (bool,),
+    "inputs": (list,),
+    "source_timeout": (int, bool),
+    "clients_timeout": (int, bool),
+    "retry_limit": (int,),
+    "dvr": (dict,),
+    "thumbnails": (dict,),
+}
+
+
+def _is(value: Any, kinds: tuple[type, ...]) -> bool:
+    return isinstance(value, kinds) and (bool in kinds or not isinstance(value, bool))
