@@ -38,15 +38,19 @@ class Wake:
     def is_set(self) -> bool:
         return self._set
 
+    def lapse(self) -> None:
+        """Let go of who waits, without being set."""
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
+
+    def waiter(self) -> asyncio.Future[None]:
+        """What is done once it is set, or has lapsed."""
+        self._waiter = asyncio.get_running_loop().create_future()
+        return self._waiter
+
     async def wait(self) -> None:
-        if self._set:
-            return
-        waiter = self._waiter = asyncio.get_running_loop().create_future()
-        try:
-            await waiter
-        finally:
-            if self._waiter is waiter:
-                self._waiter = None
+        if not self._set:
+            await self.waiter()
 
 
 class Clock(Protocol):
@@ -69,9 +73,11 @@ class SystemClock:
         await asyncio.sleep(seconds)
 
     async def wait(self, wake: Wake, seconds: float) -> bool:
-        try:
-            async with asyncio.timeout(seconds):
-                await wake.wait()
-        except TimeoutError:
-            return False
-        return True
+        # Not asyncio.timeout() around wake.wait(): thousands of devices wait here most of the time, in little memory.
+        if not wake.is_set():
+            timer = asyncio.get_running_loop().call_later(seconds, wake.lapse)
+            try:
+                await wake.waiter()
+            finally:
+                timer.cancel()
+        return wake.is_set()

@@ -34,6 +34,7 @@ from bridge.model import (
     Result,
     Span,
 )
+from bridge.secrets import Secret
 from bridge.settings.plan import Configuration, Step
 
 API_VERSION = 1
@@ -83,6 +84,8 @@ class Memory(Protocol):
 class ShortMemory:
     """A `Memory` that lasts as long as the process: for one look at a device, and for tests."""
 
+    __slots__ = ("values",)
+
     def __init__(self) -> None:
         self.values: dict[str, str] = {}
 
@@ -127,10 +130,57 @@ class Callbacks(Protocol):
         ...
 
 
+TrapValue = int | str | bytes | None
+
+
+@dataclass(frozen=True, slots=True)
+class Trap:
+    """An SNMP trap or inform. `name` is its snmpTrapOID (a v1 trap's as RFC 3584 makes it: enterprise.0.specific);
+    object identifiers and addresses are dotted text. `uptime` in hundredths of a second. `agent` is the address of
+    the device behind a relay, "" where none is told."""
+
+    name: str
+    variables: tuple[tuple[str, TrapValue], ...] = ()
+    version: int = 2
+    uptime: int | None = None
+    agent: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class SnmpUser:
+    """An SNMPv3 user. `auth`: none, md5, sha1, sha224, sha256, sha384, sha512; `privacy`: none, des, aes128, aes192,
+    aes256."""
+
+    name: str
+    auth: str
+    auth_password: Secret
+    privacy: str
+    privacy_password: Secret
+
+
+@dataclass(frozen=True, slots=True)
+class TrapAccess:
+    """What a device's traps must carry to be let in: the community (v1, v2c), the user's signature (v3)."""
+
+    community: Secret | None = None
+    user: SnmpUser | None = None
+
+
+class Registration(Protocol):
+    def close(self) -> None: ...
+
+
+class Traps(Protocol):
+    """Where devices send SNMP traps and informs. Only what comes from the device's address, or names it, and carries
+    what `access` says reaches the handler; it must not wait, and raises asyncio.QueueFull for what it cannot take."""
+
+    async def register(self, device: Device, access: TrapAccess, handler: Callable[[Trap], None]) -> Registration: ...
+
+
 class DriverIO:
     """Everything a driver may touch, handed in so that tests control it."""
 
-    __slots__ = ("callbacks", "clock", "device_id", "gate", "http", "memory", "random")
+    __slots__ = ("callbacks", "clock", "device_id", "gate", "http", "memory", "random", "traps")
 
     def __init__(
         self,
@@ -141,6 +191,7 @@ class DriverIO:
         random: random.Random,
         memory: Memory,
         callbacks: Callbacks | None = None,
+        traps: Traps | None = None,
     ) -> None:
         self.device_id = device_id
         self.http = http  # shared by all devices; no cookies, no redirects followed
@@ -148,6 +199,7 @@ class DriverIO:
         self.random = random
         self.memory = memory
         self.callbacks = callbacks  # None where the inventory opens no callback listener
+        self.traps = traps  # None where the inventory opens no listener for traps
         self.gate = Gate(clock)
 
     @property

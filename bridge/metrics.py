@@ -37,6 +37,8 @@ class Metrics:
         self.server_facts = gauge("server_facts", "What servers tell of themselves, numbers only", "device", "fact")
         self.faults = counter("driver_faults", "Errors that are bugs of a driver", "driver")
         self.callbacks = counter("callbacks", "Calls from devices by outcome", "outcome")
+        self.traps = counter("traps", "SNMP traps and informs by outcome", "outcome")
+        self.traps_waiting = gauge("traps_waiting", "SNMP traps and informs that wait to be read")
         # Store
         self.commit_seconds = seconds("commit", "From a change of state to its being on disk")
         self.store_waiting = gauge("store_waiting", "Writes that wait for the store")
@@ -62,6 +64,7 @@ class Metrics:
         )
         self.dead_letters = counter("dead_letters", "Pushes that a sink's server refused for good", "sink")
         self.outbox_dropped = counter("outbox_dropped", "Pushes that left the outbox undelivered at its bound", "sink")
+        self.stale = counter("samples_stale", "Samples not sent because they had become too old", "sink")
         self.outbox_lag = gauge("outbox_lag", "Pushes that a sink has still to deliver", "sink")
         # Subscribers of our own Pusher server
         self.subscribers = gauge("subscribers", "Open websocket connections")

@@ -106,6 +106,25 @@ class Channel:
 
 
 @dataclass(frozen=True, slots=True)
+class PowerCycle:
+    """The remedy for a camera that stays away: its port's power is taken and given back. `after` in seconds offline,
+    at most `per_day` times in any 24 hours."""
+
+    after: float
+    per_day: int
+
+
+@dataclass(frozen=True, slots=True)
+class Uplink:
+    """Where a device is plugged in: a device of the inventory that is a switch, and a port of it. Without a remedy the
+    port is only looked at."""
+
+    switch: str
+    port: int
+    power_cycle: PowerCycle | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Device:
     """One entry of the inventory, complete: inheritance resolved, secrets resolved.
 
@@ -123,6 +142,7 @@ class Device:
     credentials: Credentials | None = None
     channels: tuple[Channel, ...] = (Channel(),)
     policy: Policy = Policy()
+    uplink: Uplink | None = None
     config: Any = None
     second_hand: bool = False  # its driver's: see `bridge.driver.Driver.second_hand`
     fingerprint: str = ""
@@ -152,13 +172,71 @@ class Stream:
 
 
 @dataclass(frozen=True, slots=True)
+class Port:
+    """One port of a switch. `link` is None when the switch does not tell; `power` is its word for the state of PoE
+    (delivering, searching, disabled, fault, ...), "" where it gives none."""
+
+    link: bool | None = None
+    power: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ServerSample:
+    """How loaded a server is: loads in percent of all its cores, memory in bytes. None for what it does not tell.
+    `address` is the IP address that it was asked at. `memory_used` is what its processes hold, without buffers and
+    caches; `memory_available` what they could still get."""
+
+    address: str
+    cpu_count: int
+    load_1: float
+    load_5: float | None
+    load_15: float | None
+    memory_total: int
+    memory_available: int
+    memory_used: int
+
+
+@dataclass(frozen=True, slots=True)
+class JobSample:
+    """One stream that an analytics process works on. `started` in seconds since the epoch, `uptime` in seconds."""
+
+    frame_rate: float
+    started: int
+    status: str
+    stream: str
+    uptime: int
+    camera: int
+    can_restart: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessSample:
+    """How an analytics process is: CPU in percent, memory in bytes, traffic in bytes a second; `jobs` by their id."""
+
+    process: str
+    cores: int
+    cpu: float
+    memory_used: int
+    memory_total: int
+    bytes_in: int
+    bytes_out: int
+    jobs: Mapping[str, JobSample]
+
+
+Sample = ServerSample | ProcessSample
+
+
+@dataclass(frozen=True, slots=True)
 class Reading:
     """What one poll found. `streams` maps channel keys to their streams, high first; a channel that is not in
-    it keeps what was known. `facts` are named values for people: clock offset in seconds, SIP registered, ..."""
+    it keeps what was known. `facts` are named values for people: clock offset in seconds, SIP registered, ...
+    `ports` are those of a switch, by their numbers in the inventory. Each of `samples` is one push."""
 
     rung: Rung
     streams: Mapping[str, tuple[Stream, ...]] = field(default_factory=dict)
     facts: Mapping[str, Fact] = field(default_factory=dict)
+    ports: Mapping[int, Port] = field(default_factory=dict)
+    samples: tuple[Sample, ...] = ()
 
 
 class EventKind(StrEnum):
@@ -191,8 +269,9 @@ class DeviceEvent:
     `active` is the new value of a condition (motion began, ended), or None for something momentary. `initial`
     marks a state that the device repeats on request (ONVIF PropertyOperation "Initialized"), as opposed to a
     change of it; `replayed` one that happened a while ago and that the device had kept: it goes into the record, and
-    nobody acts on it. `source_time` is the device's own clock, seconds since the epoch, or None where it gave none
-    that can be read. `topic` and `data` are what the device said.
+    nobody acts on it; `hint` one that anybody could have sent in its name (a trap): it goes into the record, and the
+    device is asked now how it is. `source_time` is the device's own clock, seconds since the epoch, or None where it
+    gave none that can be read. `topic` and `data` are what the device said.
     """
 
     kind: EventKind
@@ -201,6 +280,7 @@ class DeviceEvent:
     active: bool | None = None
     initial: bool = False
     replayed: bool = False
+    hint: bool = False
     source_time: float | None = None
     topic: str = ""
     data: Mapping[str, str] = field(default_factory=dict)

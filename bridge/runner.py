@@ -8,12 +8,13 @@ reaches another. A change is stored before it is believed, so that a restart goe
 from __future__ import annotations
 
 import asyncio
+import math
 import random
 import traceback
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import structlog
 
@@ -28,15 +29,20 @@ from bridge.pushes import render
 from bridge.pushes.labels import Labels
 from bridge.state import alarm, device
 from bridge.state.alarm import Alarm
-from bridge.state.device import DeviceState, StatusChange, Step
-from bridge.state.reachability import Reach
+from bridge.state.device import BEHIND, Change, DeviceState, StatusChange, Step
+from bridge.state.reachability import Reach, Way
 from bridge.store import kept
 from bridge.store.store import Store
 from bridge.store.writer import StoreError
 
+if TYPE_CHECKING:
+    from bridge.wiring import Wiring
+
 RETRY_FIRST = 2.0  # seconds until a device that failed is asked again
 EVENTS_RETRY_CAP = 300.0
 POLL_GAP = 1.0  # seconds between the starts of two polls, at least
+# Polls that are due within so many seconds begin together: to wake up for each costs more than a small poll itself.
+TOGETHER = 0.1
 POLL_LIMIT = 120.0  # seconds that a poll may take in all, whatever the driver thinks
 CLOSE_LIMIT = 3.0
 COMMAND_LIMIT = 60.0  # seconds that a command may take, whatever the driver thinks
@@ -60,6 +66,7 @@ class Surroundings:
     random: random.Random
     # Told when a device has said who it is, with who it was before; whoever applies templates by themselves listens.
     identified: Callable[[Runner, Identity | None], Awaitable[None]] | None = None
+    wiring: Wiring | None = None
 
 
 class Runner:
@@ -105,14 +112,14 @@ class Runner:
     def start(self, spread: float = 0.0) -> None:
         """Begin, the first poll within `spread` seconds: a thousand devices are not asked in one instant."""
         self._tasks = (asyncio.create_task(self._guard(self._poll_forever, spread)),)
-        if self.device.address and Capability.EVENTS in self._driver.capabilities:
-            self._tasks += (asyncio.create_task(self._guard(self._listen_forever)),)
 
     async def stop(self) -> None:
         """End, and let the driver let go of what it holds on the device, within a few seconds."""
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        while tasks := self._tasks:
+            self._tasks = ()
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
         try:
             async with asyncio.timeout(CLOSE_LIMIT):
                 await self._driver.close()
@@ -183,6 +190,11 @@ class Runner:
         """Ask the device how it is now rather than when it is due: something happened to it."""
         self._poll_now.set()
 
+    async def unplugged(self) -> None:
+        """Its switch saw the link of its port go."""
+        await self._advance(lambda state: device.unplugged(state, self.device, self._around.clock.now()))
+        self._poll_now.set()  # unless the map is wrong, in which case it answers
+
     async def _guard(self, life: Callable[..., Awaitable[None]], *arguments: float) -> None:
         """A bug of ours ends neither the device's life nor anybody else's."""
         attempt = 0
@@ -214,8 +226,9 @@ class Runner:
             metrics.polls.labels(driver, outcome).inc()
             metrics.poll_seconds.labels(driver).observe(clock.now().mono - began)
             await self._expire_alarms()
-            due = clock.now().mono + wait
-            if await clock.wait(self._poll_now, wait):
+            now = clock.now().mono
+            due = math.ceil((now + wait) / TOGETHER) * TOGETHER
+            if await clock.wait(self._poll_now, due - now):
                 # Events ask for polls; a device that sends them without end is still polled at a bounded rate.
                 await clock.sleep(max(0.0, began + POLL_GAP - clock.now().mono))
             else:
@@ -242,6 +255,8 @@ class Runner:
             fault = Fault(f"the driver failed: {type(error).__name__}")
             return await self._failed(fault), fault.kind
         await self._advance(lambda state: device.answered(state, self.device, reading, self._around.clock.now()))
+        if reading.ports and self._around.wiring is not None:
+            await self._around.wiring.read(self.device, reading.ports)
         # A worse status that a poll saw for the first time is looked at again soon.
         doubt = any(one.status.doubt for one in self.state.cameras.values())
         return (min(RETRY_FIRST, policy.poll) if doubt else backoff.jittered(policy.poll, rng)), "ok"
@@ -272,8 +287,12 @@ class Runner:
             if isinstance(error, AuthFailed):
                 return backoff.jittered(policy.auth_retry, rng)
             return error.seconds * rng.uniform(1.0, 1.1)
-        await self._advance(lambda state: device.failed(state, self.device, error, clock.now()))
+        wiring = self._around.wiring
+        way = Way.OPEN if wiring is None else wiring.way(self.device, self.state.reach)
+        await self._advance(lambda state: device.failed(state, self.device, error, clock.now(), way))
         reach = self.state.reach
+        if wiring is not None and reach.reach is Reach.OFFLINE:
+            wiring.consider(self.device)
         # A device that is polled often is also wanted back soon.
         wait = backoff.delay(reach.failures, rng, first=RETRY_FIRST, cap=min(policy.retry_cap, 2 * policy.poll))
         if reach.reach is not Reach.OFFLINE and reach.quiet_from is not None:
@@ -319,7 +338,8 @@ class Runner:
     @property
     def _reports_events(self) -> bool:
         """Whether this very unit does, as far as its probe could tell."""
-        return self.state.identity is not None and Capability.EVENTS in self.state.identity.capabilities
+        able = Capability.EVENTS in self._driver.capabilities
+        return able and self.state.identity is not None and Capability.EVENTS in self.state.identity.capabilities
 
     async def _listen(self) -> None:
         gauge = self._around.metrics.event_streams.labels(self.device.driver)
@@ -336,11 +356,15 @@ class Runner:
     async def _event(self, event: DeviceEvent) -> None:
         around, now = self._around, self._around.clock.now()
         around.metrics.events.labels(self.device.driver, event.kind).inc()
-        if self.state.reach.reach is not Reach.ONLINE:
+        if event.hint:
+            # Not even a sign of life; the poll decides.
+            self._identified = self._identified and event.kind is not EventKind.REBOOT
+            self._poll_now.set()
+        elif self.state.reach.reach is not Reach.ONLINE:
             await self._advance(lambda state: device.heard(state, self.device, now))
             self._poll_now.set()
-        if event.replayed:
-            pass  # it goes into the record; what it says was so once
+        if event.replayed or event.hint:
+            pass  # it goes into the record; what it says was so once, or may not be so
         elif event.kind is EventKind.RESYNC:
             await self._events_are_hearsay()
         elif event.kind is EventKind.SIGNAL_LOSS and event.active is not None and event.channel is not None:
@@ -410,7 +434,7 @@ class Runner:
             self.state = after
         for push in pushes:
             around.metrics.pushes.labels(push.type).inc()
-        self._tell(before, after, changes)
+        await self._tell(before, after, changes)
 
     async def _kept(self, write: Callable[[], Awaitable[None]]) -> None:
         """Write until the store takes it. Nothing that happened is given up: this device waits, the others are not
@@ -425,13 +449,15 @@ class Runner:
                 log.error("the store takes no change", device=self.device.id, reason=str(error))
                 await around.clock.sleep(backoff.delay(attempt, around.random, first=1.0, cap=30.0))
 
-    def _push(self, change: StatusChange) -> Any:
+    def _push(self, change: Change) -> Any:
+        if not isinstance(change, StatusChange):
+            return render.sample(change)
         channel = next(one for one in self.device.channels if one.key == change.channel)
         if self.device.kind is Kind.INTERCOM:
             return render.intercom_status(self.device, channel, change.status, self._around.labels)  # type: ignore[arg-type]
         return render.camera_status(self.device, channel, change.status)  # type: ignore[arg-type]
 
-    def _tell(self, before: DeviceState, after: DeviceState, changes: list[StatusChange]) -> None:
+    async def _tell(self, before: DeviceState, after: DeviceState, changes: list[Change]) -> None:
         """Log edges, once each, and wake who waits for them."""
         reach, was = after.reach.reach, before.reach.reach
         if reach is Reach.ONLINE and was is not Reach.ONLINE:
@@ -446,14 +472,23 @@ class Runner:
         was_ready, self._ready = self._ready, reach is Reach.ONLINE and self._identified and after.authorised
         if self._ready and not was_ready:
             self._back.set()
-        if after.health.kind != before.health.kind and after.health.kind and reach is not Reach.OFFLINE:
+            if self._reports_events and len(self._tasks) == 1:
+                # Only now: most of thousands of devices may have nothing to report.
+                self._tasks += (asyncio.create_task(self._guard(self._listen_forever)),)
+        # What is behind a dead switch is said once, by the switch.
+        news = after.health != BEHIND[Way.SWITCH_DOWN] and reach is not Reach.OFFLINE
+        if after.health.kind != before.health.kind and after.health.kind and news:
             log.warning(
                 "device has a problem", device=self.device.id, kind=after.health.kind, reason=after.health.detail
             )
         elif before.health.kind and not after.health.kind:
             log.info("device is well again", device=self.device.id)
         for change in changes:
-            log.info("status changed", device=self.device.id, channel=change.channel, status=change.status)
+            if isinstance(change, StatusChange):
+                log.info("status changed", device=self.device.id, channel=change.channel, status=change.status)
+        wiring, switch = self._around.wiring, self.device.kind is Kind.SWITCH
+        if wiring is not None and switch and was is not reach and Reach.OFFLINE in (was, reach):
+            await wiring.switched(self.device, reach)
 
     def _bug(self, error: BaseException) -> None:
         """A driver raised what it must not: its stack trace once for each place, a counter each time."""

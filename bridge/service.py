@@ -32,6 +32,7 @@ from bridge.settings.library import Library
 from bridge.store.store import Store
 from bridge.store.writer import StoreError
 from bridge.supervisor import Applied, Supervisor, http_session
+from bridge.traps.listener import TrapListener
 from bridge.web.api import Api
 from bridge.web.callbacks import CallbackListener
 from bridge.web.front import Front
@@ -113,7 +114,7 @@ class Service:
         self._around = Surroundings(
             self.store, self.journal, Labels(bridge.locale, bridge.labels), self.metrics, self.clock, self._random
         )
-        self.supervisor = Supervisor(self._around, http, callbacks)
+        self.supervisor = Supervisor(self._around, http, callbacks, await self._listen_for_traps())
         self.configurator = Configurator(
             self.store,
             runners=lambda: self.supervisor.runners,
@@ -179,7 +180,7 @@ class Service:
 
     async def _take(self, new: Inventory) -> Applied:
         old = self.inventory
-        for name in ("data", "callbacks"):
+        for name in ("data", "callbacks", "traps"):
             if getattr(new.bridge, name) != getattr(old.bridge, name):
                 raise NeedsRestart(f"bridge.{name} has changed, which takes a restart of the bridge")
         self._redactor.learn(new.secrets)
@@ -282,6 +283,16 @@ class Service:
         listener.base_url = (settings.url or f"http://{host}:{port}").rstrip("/")
         return listener
 
+    async def _listen_for_traps(self) -> TrapListener | None:
+        settings = self.inventory.bridge.traps
+        if settings is None:
+            return None
+        listener = TrapListener(self.metrics, self.clock)
+        await listener.open(settings.listen.host, settings.listen.port)
+        self._stack.push_async_callback(listener.close)
+        log.info("listening for traps", port=listener.port)
+        return listener
+
     # -- housekeeping ------------------------------------------------------------------------------------------
 
     def _reasons(self) -> Mapping[str, str]:
@@ -294,6 +305,7 @@ class Service:
             bounds, record = self.inventory.delivery.outbox, self.inventory.delivery.events
             try:
                 lost = await self.store.prune(max_rows=bounds.max_rows, max_age=bounds.max_age, history=bounds.history)
+                stale = await self.store.drop_stale()
                 await self.configurator.records.prune()
                 await self.journal.prune(max_rows=record.max_rows, max_age=record.max_age)
                 await self.shelf.prune()
@@ -302,6 +314,8 @@ class Service:
                 self._not_ready["store"] = str(error)
                 log.error("the store cannot be written", reason=str(error))
                 continue
+            for sink, count in stale.items():
+                self.metrics.stale.labels(sink).inc(count)
             for sink, count in lost.items():
                 self.metrics.outbox_dropped.labels(sink).inc(count)
                 log.error("pushes dropped at the outbox's bound", sink=sink, count=count)
@@ -309,7 +323,7 @@ class Service:
     async def _freeze_memory(self) -> None:
         """Take what the start made out of the garbage collector's sight: it lives as long as the process, and a full
         collection that walks over WSDLs and thousands of devices stops everything for 100 ms."""
-        for seconds in (0.0, 10.0, 60.0):
+        for seconds in (0.0, 10.0, 20.0, 40.0):
             await self.clock.sleep(seconds)
             gc.freeze()
 

@@ -11,12 +11,13 @@ import aiohttp
 import structlog
 
 from bridge import registry
-from bridge.driver import AnyDriver, Callbacks, Driver, DriverIO
+from bridge.driver import AnyDriver, Callbacks, Driver, DriverIO, Traps
 from bridge.model import Device, Kind
 from bridge.runner import Runner, Surroundings
 from bridge.state.reachability import Reach
 from bridge.store import kept
 from bridge.store.store import Store
+from bridge.wiring import Wiring
 
 # First polls a second when many devices start at once.
 STARTS_A_SECOND = 100.0
@@ -58,11 +59,19 @@ class _Memory:
 
 
 class Supervisor:
-    def __init__(self, around: Surroundings, http: aiohttp.ClientSession, callbacks: Callbacks | None) -> None:
+    def __init__(
+        self,
+        around: Surroundings,
+        http: aiohttp.ClientSession,
+        callbacks: Callbacks | None,
+        traps: Traps | None = None,
+    ) -> None:
         self._around = around
         self._http = http
         self._callbacks = callbacks
+        self._traps = traps
         self.runners: dict[str, Runner] = {}
+        self._wiring = around.wiring = Wiring(lambda: self.runners, around.store, around.journal, around.clock)
 
     async def apply(self, devices: Sequence[Device]) -> Applied:
         """Make the runners those of this inventory. Devices whose effective configuration is the same go on
@@ -79,6 +88,7 @@ class Supervisor:
         await self._stop([self.runners.pop(name) for name in [*gone, *changed]])
         # Read behind the last commit of the runners that have just been stopped.
         states, memories = await self._around.store.knowledge()
+        self._wiring.rewire(devices, states)
         spread = len(new) / STARTS_A_SECOND
         for name in [*changed, *new]:
             device = wanted[name]
@@ -91,6 +101,7 @@ class Supervisor:
         return Applied(len(new), len(gone), len(changed), unchanged)
 
     async def stop(self) -> None:
+        await self._wiring.close()
         runners, self.runners = list(self.runners.values()), {}
         await self._stop(runners)
 
@@ -117,6 +128,7 @@ class Supervisor:
             random=self._around.random,
             memory=_Memory(self._around.store, device.id, memory),
             callbacks=self._callbacks,
+            traps=self._traps,
         )
         # A panel that is not set up yet has no address, and no driver to talk to it.
         family: type[AnyDriver] = registry.load(device.driver) if device.address else Driver

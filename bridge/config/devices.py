@@ -16,12 +16,12 @@ from pydantic import BaseModel, SecretStr
 from bridge.config.channels import Channels
 from bridge.config.effective import Layer, Merged, find, merge
 from bridge.config.layers import Drivers, Layers, check_driver, check_reference
-from bridge.config.models import DeviceEntry, LoginBlock, Watch
+from bridge.config.models import DeviceEntry, LoginBlock, UplinkBlock, Watch
 from bridge.config.problems import one_of
 from bridge.config.validate import Validator
 from bridge.config.yaml12 import Map
 from bridge.driver import AnyDriver
-from bridge.model import Credentials, Device, Kind, Policy
+from bridge.model import Credentials, Device, Kind, Policy, PowerCycle, Uplink
 from bridge.secrets import Secret
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -89,10 +89,23 @@ class Reader:
             "credentials": login and self._same(Credentials(login.username, login.password)),
             "channels": channels,
             "policy": self._same(Policy(**dict(watch))),
+            "uplink": _uplink(entry.uplink),
             "config": config,
         }
         second_hand = driver is not None and driver.second_hand
         return Device(**values, second_hand=second_hand, fingerprint=fingerprint(values))
+
+    def check_uplinks(self, devices: Sequence[Device]) -> None:
+        """That what devices are plugged into is a switch of the inventory; once all are read."""
+        kinds = {device.id: device.kind for device in devices}
+        for device in devices:
+            if device.uplink is None or kinds.get(device.uplink.switch) is Kind.SWITCH:
+                continue
+            place = find([self._ids[device.id]], ("uplink", "switch"))
+            if device.uplink.switch in self.disabled:
+                self._report.warn(place, "this switch is disabled", "nothing is known of the port until it is enabled")
+            else:
+                self._report.error(place, "there is no switch with this id", "name a device with kind: switch")
 
     def _kind(self, driver: type[AnyDriver] | None, said: object, layers: Sequence[Layer]) -> Kind:
         try:
@@ -164,6 +177,13 @@ class Reader:
     def _error(self, layers: Sequence[Layer], key: str, what: str, mend: str) -> None:
         """An error about a field that the device lacks, or that is wrong wherever it comes from."""
         self._report.error(find(layers, (key,)), what, mend)
+
+
+def _uplink(block: UplinkBlock) -> Uplink | None:
+    if block.switch is None or block.port is None:
+        return None
+    remedy = None if block.power_cycle is None else PowerCycle(**dict(block.power_cycle))
+    return Uplink(block.switch, block.port, remedy)
 
 
 def fingerprint(value: object) -> str:

@@ -83,6 +83,9 @@ def _read(root: Map, path: Path, check: Validator) -> Inventory | None:
     if report.failed or bridge is None or delivery is None:
         return None
     enabled = tuple(device for device in devices if device is not None)
+    reader.check_uplinks(enabled)
+    if report.failed:
+        return None
     return Inventory(
         path=path,
         bridge=bridge,

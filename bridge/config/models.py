@@ -10,7 +10,7 @@ import socket
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from bridge.config.types import (
     Address,
@@ -95,6 +95,15 @@ class Files(Block):
     max_size: Size = Field(2_000_000_000, description="bytes of all files together; a file beyond is refused")
 
 
+class TrapsBlock(Block):
+    """The listener for SNMP traps and informs, over UDP. Not listening when the block is absent."""
+
+    listen: ListenAddress = Field(
+        description="where to listen, host:port; devices send to port 162, for which the bridge needs the right to",
+        examples=["0.0.0.0:162"],
+    )
+
+
 class Bridge(Block):
     """The bridge itself."""
 
@@ -120,6 +129,7 @@ class Bridge(Block):
     http: Http = Field(Http(), description="the listener for people, clients and monitoring")
     callbacks: Callbacks | None = Field(None, description="the listener for devices that call the bridge")
     files: Files = Field(Files(), description="files that it makes for people")
+    traps: TrapsBlock | None = Field(None, description="the listener for SNMP traps and informs")
 
 
 class Outbox(Block):
@@ -248,6 +258,29 @@ class Watch(Block):
     )
 
 
+class PowerCycleBlock(Block):
+    """What is done by itself about a device that stays away: the power of its port is taken and given back."""
+
+    after: Annotated[Duration, Field(ge=60)] = Field(600.0, description="time offline before it, and between two")
+    per_day: Annotated[int, Field(strict=True, ge=1, le=24)] = Field(2, description="how often in 24 hours at most")
+
+
+class UplinkBlock(Block):
+    """Where a device is plugged in. What it inherits is the remedy; the place is its own."""
+
+    switch: Id | None = Field(None, description="the switch, a device of this inventory", examples=["switch-1"])
+    port: Annotated[int, Field(strict=True, ge=1, le=4096)] | None = Field(None, description="the number of the port")
+    power_cycle: PowerCycleBlock | None = Field(
+        None, description="cycle the port's power when the device stays offline; never, if not given"
+    )
+
+    @model_validator(mode="after")
+    def _check(self) -> UplinkBlock:
+        if (self.switch is None) != (self.port is None):
+            raise ValueError("a switch and a port go together")
+        return self
+
+
 class ChannelEntry(Block):
     """One camera behind an NVR or a media server."""
 
@@ -278,6 +311,7 @@ class DeviceFields(Block):
     service: Text | None = Field(
         None, description="the VMS's word for what it is used as; templates are chosen by it", examples=["8MP"]
     )
+    uplink: UplinkBlock = Field(UplinkBlock(), description="the switch port that it is plugged into")
     vms: dict[str, Any] = Field(default_factory=dict, description="what the VMS knows of it, fields as in pushes")
     streams: tuple[Text, ...] = Field(
         (),

@@ -96,6 +96,7 @@ class Pump:
         self._failures = metrics.delivery_failures.labels(name)
         self._unknown = metrics.unknown_outcomes.labels(name)
         self._dead = metrics.dead_letters.labels(name)
+        self._stale = metrics.stale.labels(name)
         metrics.outbox_lag.labels(name).set_function(lambda: max(0, store.last_seq - self.cursor))
         self.cursor = store.last_seq
         self.failing = ""  # why, while deliveries fail
@@ -110,7 +111,9 @@ class Pump:
             unknown_until = place.attempted
             while True:
                 rows = await self._rows()
-                wanted = [row for row in rows if self.sink.wants(row)]
+                now = self._clock.now().wall
+                asked_for = [row for row in rows if self.sink.wants(row)]
+                wanted = [row for row in asked_for if not row.stale(now)]
                 if self.sink.confirms and wanted:
                     await self._kept(partial(self._store.attempt, self.sink.name, rows[-1].seq))
                 if unknown_until > self.cursor:
@@ -134,6 +137,7 @@ class Pump:
                 if failures:
                     log.info("sink works again", sink=self.sink.name, failures=failures)
                 failures, self.failing = 0, ""
+                self._stale.inc(len(asked_for) - len(wanted))
                 await self._done(rows[-1].seq, len(wanted), refused)
         finally:
             self._store.unsubscribe(self._fresh)

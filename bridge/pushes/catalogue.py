@@ -25,6 +25,9 @@ class Event(StrEnum):
     ADMIN_STAT = "App\\Events\\AdminStatPush"
 
 
+# Seconds after which a sample is worth nothing any more: the next ones have come, and nobody draws yesterday's load.
+SAMPLE_FRESH = 60.0
+
 Status = Literal["ok", "error"]
 UserId = Annotated[int, Field(strict=True, ge=1)]
 # The access token's id: 80 hexadecimal digits in the VMS. Kept to what a channel name may hold.
@@ -376,10 +379,10 @@ class BinaryStats(_ServerStats):
 
 
 class Cpu(Wire):
-    cpu_count: int
-    cpu_loadavg_percent_15min: float
+    cpu_count: Annotated[int, Field(ge=1)]
+    cpu_loadavg_percent_15min: float | None  # some agents tell the last minute alone
     cpu_loadavg_percent_1min: float
-    cpu_loadavg_percent_5min: float
+    cpu_loadavg_percent_5min: float | None
 
 
 class Memory(Wire):

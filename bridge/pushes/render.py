@@ -4,15 +4,20 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from bridge.model import CameraStatus, Channel, Device, IntercomStatus
+from bridge.model import CameraStatus, Channel, Device, IntercomStatus, ProcessSample, Sample, ServerSample
 from bridge.pushes import resource
 from bridge.pushes.catalogue import (
+    AnalyticsStream,
     ArchiveGenerated,
+    BinaryStats,
     CameraConfigApply,
     CameraStatusUpdated,
+    Cpu,
     Download,
     IntercomStatusChanged,
+    Memory,
     Push,
+    ServerStats,
 )
 from bridge.pushes.labels import Labels
 
@@ -31,6 +36,55 @@ def intercom_status(device: Device, channel: Channel, status: IntercomStatus, la
         return None
     return IntercomStatusChanged(
         id=channel.vms["id"], intercom_status=status, status_pretty=labels[f"intercom.status.{status}"]
+    )
+
+
+def sample(taken: Sample) -> Push:
+    """Raises ValueError for figures that no server can have (a driver's bug)."""
+    return _process(taken) if isinstance(taken, ProcessSample) else _server(taken)
+
+
+def _server(taken: ServerSample) -> ServerStats:
+    taken_up = taken.memory_total - taken.memory_available
+    return ServerStats(
+        cpu=Cpu(
+            cpu_count=taken.cpu_count,
+            cpu_loadavg_percent_15min=taken.load_15,
+            cpu_loadavg_percent_1min=taken.load_1,
+            cpu_loadavg_percent_5min=taken.load_5,
+        ),
+        ipaddress=taken.address,
+        memory=Memory(
+            available_memory=taken.memory_available,
+            total_memory=taken.memory_total,
+            used_memory=taken.memory_used,
+            used_percent_memory=round(100 * taken_up / taken.memory_total, 1),
+        ),
+    )
+
+
+def _process(taken: ProcessSample) -> BinaryStats:
+    return BinaryStats(
+        binaryUid=taken.process,
+        coresUsed=taken.cores,
+        cpuUsageAvg=taken.cpu,
+        memUsageRssBytes=taken.memory_used,
+        memUsageTotalBytes=taken.memory_total,
+        netBytesInPerSec=taken.bytes_in,
+        netBytesOutPerSec=taken.bytes_out,
+        streams={
+            uid: AnalyticsStream(
+                frameProcessRate=job.frame_rate,
+                starttime=job.started,
+                status=job.status,
+                streamUid=job.stream,
+                uptime=job.uptime,
+                camera_id=job.camera,
+                is_can_restart=job.can_restart,
+            )
+            for uid, job in taken.jobs.items()
+        },
+        streamsCount=len(taken.jobs),
     )
 
 

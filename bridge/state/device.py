@@ -8,14 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from types import MappingProxyType
+from typing import Any
 
 from bridge.clock import Instant
 from bridge.errors import DeviceError
-from bridge.model import CameraStatus, Device, Fact, Identity, IntercomStatus, Kind, Reading, Stream
+from bridge.model import CameraStatus, Device, Fact, Identity, IntercomStatus, Kind, Reading, Sample, Stream
 from bridge.state import camera, intercom, reachability
 from bridge.state.camera import Camera
 from bridge.state.intercom import Intercom
-from bridge.state.reachability import Reach, Reachability
+from bridge.state.reachability import Reach, Reachability, Way
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +29,12 @@ class Health:
 
 
 WELL = Health()
+NOTHING: Mapping[str, Any] = MappingProxyType({})
+# A device behind a switch that says why it cannot answer; that says more than the silence does.
+BEHIND = {
+    Way.SWITCH_DOWN: Health("switch_down", "the switch that it is connected to does not answer"),
+    Way.PORT_DOWN: Health("port_down", "switch port down"),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,9 +43,10 @@ class DeviceState:
     health: Health = WELL
     authorised: bool = True
     identity: Identity | None = None
-    facts: Mapping[str, Fact] = field(default_factory=dict)
-    cameras: Mapping[str, Camera] = field(default_factory=dict)
-    intercoms: Mapping[str, Intercom] = field(default_factory=dict)
+    # A camera has no intercoms and a panel no cameras: what thousands do not have is one object.
+    facts: Mapping[str, Fact] = field(default_factory=lambda: NOTHING)
+    cameras: Mapping[str, Camera] = field(default_factory=lambda: NOTHING)
+    intercoms: Mapping[str, Intercom] = field(default_factory=lambda: NOTHING)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +57,8 @@ class StatusChange:
     status: CameraStatus | IntercomStatus
 
 
-Step = tuple[DeviceState, list[StatusChange]]
+Change = StatusChange | Sample  # each is one push, where the VMS knows of it
+Step = tuple[DeviceState, list[Change]]
 
 
 def new(device: Device) -> DeviceState:
@@ -63,12 +73,13 @@ def answered(state: DeviceState, device: Device, reading: Reading, now: Instant)
     """A poll succeeded."""
     reach, _ = reachability.step(state.reach, True, now, device.policy)
     state = replace(state, reach=reach, health=WELL, authorised=True, facts=reading.facts)
-    return _settle(state, device, reading.streams, now)
+    state, changes = _settle(state, device, reading.streams, now)
+    return state, [*changes, *reading.samples]
 
 
 def not_set_up(state: DeviceState, device: Device, now: Instant) -> Step:
     """A panel without an address: entered in the VMS, not yet on the wall."""
-    changes: list[StatusChange] = []
+    changes: list[Change] = []
     intercoms = dict(state.intercoms)
     for key, panel in intercoms.items():
         intercoms[key], changed = intercom.observe(panel, Reach.UNKNOWN, False, now, device.policy, set_up=False)
@@ -90,14 +101,23 @@ def refused(state: DeviceState, device: Device, error: DeviceError, now: Instant
     return _settle(state, device, {}, now)
 
 
-def failed(state: DeviceState, device: Device, error: DeviceError, now: Instant) -> Step:
+def failed(state: DeviceState, device: Device, error: DeviceError, now: Instant, way: Way = Way.OPEN) -> Step:
     """It did not answer, or not in its protocol."""
-    reach, changed = reachability.step(state.reach, False, now, device.policy)
+    return _silent(state, device, BEHIND.get(way) or Health(error.kind, error.detail), now, way)
+
+
+def unplugged(state: DeviceState, device: Device, now: Instant) -> Step:
+    """The switch saw the link of its port go: nobody needs to wait for its silence."""
+    return _silent(state, device, BEHIND[Way.PORT_DOWN], now, Way.PORT_DOWN)
+
+
+def _silent(state: DeviceState, device: Device, health: Health, now: Instant, way: Way) -> Step:
+    reach, changed = reachability.step(state.reach, False, now, device.policy, way)
     cameras = state.cameras
     if changed:
         # What its streams were is no longer known; when it comes back they are asked for anew.
         cameras = {key: replace(one, streams=None) for key, one in cameras.items()}
-    state = replace(state, reach=reach, health=Health(error.kind, error.detail), cameras=cameras)
+    state = replace(state, reach=reach, health=health, cameras=cameras)
     return _settle(state, device, {}, now)
 
 
@@ -106,7 +126,7 @@ def signal(state: DeviceState, device: Device, channel: str, lost: bool, now: In
     if channel not in state.cameras:
         return state, []
     one, changed = camera.signal(state.cameras[channel], state.reach.reach, lost, now, device.policy)
-    changes = [StatusChange(channel, one.status.announced)] if changed else []
+    changes: list[Change] = [StatusChange(channel, one.status.announced)] if changed else []
     return replace(state, cameras={**state.cameras, channel: one}), changes
 
 
@@ -121,7 +141,7 @@ def _settle(state: DeviceState, device: Device, streams: Mapping[str, tuple[Stre
     reach: Reach = state.reach.reach
     # A media server that is gone says nothing about its cameras: one outage, told once, is not a thousand.
     of_cameras = Reach.UNKNOWN if reach is Reach.OFFLINE and device.second_hand else reach
-    changes: list[StatusChange] = []
+    changes: list[Change] = []
     cameras = dict(state.cameras)
     for key, one in cameras.items():
         cameras[key], changed = camera.observe(one, of_cameras, streams.get(key), now, device.policy)
@@ -132,4 +152,4 @@ def _settle(state: DeviceState, device: Device, streams: Mapping[str, tuple[Stre
         intercoms[key], changed = intercom.observe(panel, reach, state.authorised, now, device.policy)
         if changed:
             changes.append(StatusChange(key, intercoms[key].announced))
-    return replace(state, cameras=cameras, intercoms=intercoms), changes
+    return replace(state, cameras=cameras or NOTHING, intercoms=intercoms or NOTHING), changes

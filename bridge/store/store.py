@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import IO, Any, NamedTuple, TypeVar
 
 from bridge.clock import Clock
-from bridge.pushes.catalogue import Push
+from bridge.pushes.catalogue import SAMPLE_FRESH, Event, Push
 from bridge.store.writer import StoreError, Writer
 
 TAIL = 4096  # rows kept in memory, so that a sink that keeps up never reads the file
@@ -53,6 +53,10 @@ class OutboxRow:
     channel: str
     body: str
     socket: bool
+
+    def stale(self, now: float) -> bool:
+        """Whether it is a sample that nobody wants any more at that wall time."""
+        return self.event == Event.ADMIN_STAT and now - self.at > SAMPLE_FRESH
 
 
 class OutboxEntry(NamedTuple):
@@ -285,11 +289,18 @@ class Store:
                 connection.execute(
                     "UPDATE outbox SET at = at + ?1 WHERE seq > ?2 AND at < ?3", (jump, first, now - jump / 2)
                 )
-            top = connection.execute("SELECT coalesce(max(seq), 0) FROM outbox").fetchone()[0]
+            low, top = connection.execute("SELECT coalesce(min(seq), 0), coalesce(max(seq), 0) FROM outbox").fetchone()
+            # Counted only when it may be so: numbers have gaps where stale samples were.
+            over = (
+                top - low >= max_rows
+                and connection.execute(
+                    "SELECT seq FROM outbox ORDER BY seq DESC LIMIT 1 OFFSET ?", (max_rows,)
+                ).fetchone()
+            )
             too_old = connection.execute(
                 "SELECT coalesce(max(seq), 0) FROM outbox WHERE at < ?", (now - max_age,)
             ).fetchone()[0]
-            cut = max(top - max_rows, too_old)
+            cut = max(over[0] if over else 0, too_old)
             lost: dict[str, int] = {}
             for name, cursor in connection.execute("SELECT name, cursor FROM sink WHERE cursor < ?", (cut,)).fetchall():
                 count = connection.execute(
@@ -308,6 +319,25 @@ class Store:
             return {name: count for name, count in lost.items() if count}
 
         return await self.call(work)
+
+    async def drop_stale(self) -> dict[str, int]:
+        """Delete samples that are too old to be worth sending, so that those of a sink that is away push nothing else
+        out of the outbox. Returns how many each sink has not had. The rows in memory are few, and stay: whoever reads
+        them leaves stale ones out."""
+        before, now = self._tail[0].seq if self._tail else self.last_seq + 1, self._clock.now().wall
+        which = (str(Event.ADMIN_STAT), now - SAMPLE_FRESH, before)
+
+        def work(connection: sqlite3.Connection) -> dict[str, int]:
+            lost = {
+                name: connection.execute(
+                    "SELECT count(*) FROM outbox WHERE event = ? AND at < ? AND seq < ? AND seq > ?", (*which, cursor)
+                ).fetchone()[0]
+                for name, cursor in connection.execute("SELECT name, cursor FROM sink").fetchall()
+            }
+            connection.execute("DELETE FROM outbox WHERE event = ? AND at < ? AND seq < ?", which)
+            return {name: count for name, count in lost.items() if count}
+
+        return await self.call(work, durable=False)
 
     async def dead_letters(self, limit: int = 100) -> list[DeadLetter]:
         """The newest dead letters first."""

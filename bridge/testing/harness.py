@@ -27,6 +27,7 @@ from bridge.secrets import Secret
 from bridge.supervisor import http_session
 from bridge.testing.measuring import open_sockets
 from bridge.testing.simulator import Fault, Simulator
+from bridge.traps.listener import TrapListener
 from bridge.web.callbacks import CallbackListener
 
 # A password that no text contains by accident, with what breaks naive escaping in URLs, XML, JSON and headers.
@@ -148,6 +149,7 @@ class Unit:
     def __init__(self, simulator: Simulator, stage: Stage) -> None:
         self.simulator = simulator
         self.stage = stage
+        self.sockets = 0
 
     async def start(self) -> None:
         await self.stage.run(self.simulator.start())
@@ -232,6 +234,7 @@ class Bench:
         patience: float,
         *,
         keep_alive: bool = True,
+        traps: bool = False,
     ) -> None:
         self._driver = driver
         self._simulator = simulator
@@ -239,6 +242,7 @@ class Bench:
         self._config = config
         self._patience = patience
         self._keep_alive = keep_alive
+        self._traps = TrapListener(Metrics(), SystemClock()) if traps else None
         self._stage = Stage()
         self._units: list[Unit] = []
         self._drivers: list[AnyDriver] = []
@@ -249,6 +253,8 @@ class Bench:
         loop = asyncio.get_running_loop()
         loop.set_exception_handler(self._complain)
         gc.freeze()  # what was there before is not looked at when garbage is collected in the end, which takes long
+        if self._traps is not None:
+            await self._traps.open("127.0.0.1", 0)
         self._sockets = open_sockets()
         await self._listen_for_devices()
         self._tasks_before = asyncio.all_tasks()
@@ -271,8 +277,14 @@ class Bench:
     async def unit(self, seed: int = 1) -> Unit:
         """A simulated device that is up."""
         simulator = self._simulator(f"Unit {seed}", password=CANARY, seed=seed, **self._options)
+        if self._traps is not None:
+            simulator.notify = ("127.0.0.1", self._traps.port)
         unit = Unit(simulator, self._stage)
+        before = open_sockets()
         await unit.start()
+        # One that speaks UDP has a socket that looks like a client's.
+        unit.sockets = open_sockets() - before
+        self._sockets += unit.sockets
         self._units.append(unit)
         return unit
 
@@ -280,6 +292,7 @@ class Bench:
         """Take a unit away, with everything that is on it or still on its way to it."""
         self._units.remove(unit)
         await unit.stop()
+        self._sockets -= unit.sockets
 
     def device(self, unit: Unit) -> Device:
         return device_of(unit.simulator.inventory(), self._driver, self._config)
@@ -294,6 +307,7 @@ class Bench:
             random=random.Random(1),
             memory=memory or SlowMemory(),
             callbacks=self._callbacks,
+            traps=self._traps,
         )
         made = self._driver(device, device.config, io)
         self._drivers.append(made)
@@ -391,6 +405,8 @@ class Bench:
         await self.session.close()
         await self._stage.close()
         await self._web.cleanup()
+        if self._traps is not None:
+            await self._traps.close()
         gc.unfreeze()
 
     def _complain(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:

@@ -56,6 +56,7 @@ class Simulator(ABC):
         self.username = username
         self.password = password
         self.seed = seed  # two simulators with the same seed say the same of themselves
+        self.notify: tuple[str, int] | None = None  # where it sends what it reports over UDP (SNMP traps)
         self.faults: dict[Fault, Any] = {}
         self.seen: Counter[str] = Counter()  # requests by operation; "auth_failed" counts refused credentials
         self.reboots = 0  # since it was made, whoever asked for them

@@ -55,6 +55,25 @@ BARS: dict[str, dict[str, tuple[float | None, str]]] = {
         "sink_p99_ms": (50.0, "how long the server waits for the answer to a batch, 99th percentile, milliseconds"),
         "core_share": (None, "of a core, while they come"),
     },
+    "snmp_get": {
+        "cpu_us": (100.0, "CPU of a GET of five objects, microseconds"),
+        "ratio_to_gufo": (None, "the same / gufo-snmp alone"),
+        "ratio_to_pysnmp": (0.1, "the same / stock pysnmp"),
+        "ratio_to_net_snmp": (None, "the same / net-snmp's C library"),
+    },
+    "snmp_5000": {
+        "core_share": (0.06, "of a core, 5,000 targets polled every 30 s"),
+        "kb_per_target": (5.0, "memory of a watched target without its line in the inventory, KB"),
+        "rss_kb_per_target": (
+            None,
+            "memory of the bridge with them over that of an idle one, inventory and all, KB each",
+        ),
+        "late_p99_ms": (None, "how late a poll begins, 99th percentile, milliseconds"),
+    },
+    "traps": {
+        "lost": (0.0, "of 20,000 traps, 2,000 a second from 200 devices, those that were not recorded"),
+        "core_share": (None, "of a core while they come"),
+    },
     "outbox": {"pushes_per_s": (None, "pushes committed with their state, delivered and acknowledged, a second")},
 }
 LIMIT = 120.0

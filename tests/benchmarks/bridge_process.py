@@ -30,6 +30,7 @@ class Bridge:
                 "http": {"listen": "127.0.0.1:0"},
                 "callbacks": {"listen": "127.0.0.1:0"},
                 "log": {"format": "json"},
+                **site.get("bridge", {}),
             },
             "delivery": {"sinks": [{"name": "bench", "type": "pusher_server", "key": KEY, "secret": SECRET}]},
             "defaults": {**site.get("defaults", {}), "watch": watch, "onvif": onvif or {}},

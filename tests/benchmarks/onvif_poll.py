@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import gc
 import hashlib
 import json
 import logging
@@ -17,14 +16,11 @@ import random
 import statistics
 import subprocess
 import sys
-import tempfile
 import time
-import tracemalloc
 import uuid
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
-from pathlib import Path
 
 import aiohttp
 from lxml import etree
@@ -32,18 +28,13 @@ from lxml import etree
 from bridge import log
 from bridge.clock import SystemClock
 from bridge.driver import DriverIO, ShortMemory
-from bridge.journal import Journal
-from bridge.metrics import Metrics
 from bridge.model import Channel, Credentials, Device, Kind, Policy
-from bridge.pushes.labels import Labels
-from bridge.runner import Runner, Surroundings
 from bridge.secrets import Secret
-from bridge.state import device as device_state
-from bridge.store.store import Store
 from bridge.supervisor import http_session
 from drivers.onvif import wsdl
 from drivers.onvif.config import EventMode, OnvifConfig
 from drivers.onvif.driver import OnvifDriver
+from tests.benchmarks.kept_memory import kept_kb
 
 NAME = "onvif_poll"
 CAMERAS = 20
@@ -196,42 +187,16 @@ def stock(ports: list[int]) -> Callable[[], None]:
 
 
 async def kept_memory(ports: list[int]) -> float:
-    """KB that a watched camera takes between two polls: driver, configuration, runner, tasks; no socket."""
-    with tempfile.TemporaryDirectory() as folder:
-        store = await Store.open(Path(folder), SystemClock())
-        around = Surroundings(
-            store, Journal(store, SystemClock()), Labels(), Metrics(), SystemClock(), random.Random(1)
-        )
-        config = OnvifConfig(auth="wsse", events=EventMode.OFF)
-        # Connections are closed after each request: a camera is measured without its socket.
-        async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0, force_close=True)) as http:
-            runners: list[Runner] = []
+    """KB that a watched camera takes between two polls, without its socket."""
+    config = OnvifConfig(auth="wsse", events=EventMode.OFF)
 
-            async def watch(count: int) -> None:
-                begin = len(runners)
-                for number in range(begin, begin + count):
-                    own = config.model_copy(update={"port": ports[number % len(ports)]})
-                    one = device(ports[number % len(ports)], own, number + 1)
-                    io = DriverIO(
-                        device_id=one.id, http=http, clock=SystemClock(), random=around.random, memory=ShortMemory()
-                    )
-                    runner = Runner(one, OnvifDriver(one, own, io), around, device_state.new(one))
-                    runners.append(runner)
-                    runner.start()
-                while any(not runner.state.facts for runner in runners):
-                    await asyncio.sleep(0.05)
+    def make(number: int) -> Device:
+        own = config.model_copy(update={"port": ports[number % len(ports)]})
+        return device(ports[number % len(ports)], own, number + 1)
 
-            await watch(20)  # what is made once is made now
-            await asyncio.sleep(0)
-            gc.collect()
-            tracemalloc.start()
-            await watch(KEPT_CAMERAS)
-            gc.collect()
-            kept = tracemalloc.get_traced_memory()[0]
-            tracemalloc.stop()
-            await asyncio.gather(*(runner.stop() for runner in runners))
-        await store.close()
-    return kept / KEPT_CAMERAS / 1024
+    # Connections are closed after each request: a camera is measured without its socket.
+    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0, force_close=True)) as http:
+        return await kept_kb(OnvifDriver, make, KEPT_CAMERAS, http)
 
 
 async def _run() -> dict[str, float]:

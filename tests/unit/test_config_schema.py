@@ -31,15 +31,18 @@ from bridge.config.units import parse_size
 from bridge.pushes.resource import CameraFields, IntercomFields
 from bridge.settings import vocabulary
 from bridge.settings.templates import VARIABLES as VARIABLES_OF_TEMPLATES
+from drivers.analytics.config import AnalyticsConfig
 from drivers.flussonic.config import FlussonicConfig
 from drivers.onvif.config import OnvifConfig
+from drivers.snmp.config import SnmpConfig
 from tests.unit.config_support import stub_drivers
 
 HERE = Path(__file__).parents[2]
 EXAMPLE = HERE / "config.example.yaml"
 REFERENCE = HERE / "docs" / "configuration.md"
 VARIABLES = re.findall(r"^# {3}([A-Z_]+) {2,}", EXAMPLE.read_text(), re.MULTILINE)
-MODELS: list[type[BaseModel]] = [*reachable(Root), CameraFields, IntercomFields, FlussonicConfig, OnvifConfig]
+DRIVERS = [FlussonicConfig, *reachable(OnvifConfig), *reachable(SnmpConfig), *reachable(AnalyticsConfig)]
+MODELS: list[type[BaseModel]] = [*reachable(Root), CameraFields, IntercomFields, *DRIVERS]
 FIELDS = [(model, name) for model in MODELS for name in model.model_fields]
 # What devices can be set to has a reference of its own.
 DOCUMENTED = [(model, name) for model, name in FIELDS if model.__module__ != vocabulary.__name__]
@@ -61,7 +64,7 @@ def complaints(schema: dict[str, Any], text: str) -> list[str]:
 def test_the_example_loads_without_a_warning() -> None:
     inventory = load(EXAMPLE, environ=dict.fromkeys(VARIABLES, "a-secret"))
     assert inventory.warnings == ()
-    assert len(inventory.devices) == 6
+    assert len(inventory.devices) == 10
     assert len(inventory.disabled) == 1
     assert len(inventory.delivery.sinks) == 3
 
@@ -204,6 +207,14 @@ SECTIONS: dict[str, str] = {
     "IntercomFields": "### vms, of an intercom panel",
     "FlussonicConfig": "### flussonic",
     "OnvifConfig": "### onvif",
+    "SnmpConfig": "### snmp",
+    "PortConfig": "### snmp.ports",
+    "AnalyticsConfig": "### analytics",
+    "ProcessFields": "### analytics.fields",
+    "JobFields": "### analytics.job_fields",
+    "TrapsBlock": "### bridge.traps",
+    "UplinkBlock": "### uplink",
+    "PowerCycleBlock": "### uplink.power_cycle",
     "Defaults": "## defaults, sites, groups",
     "SiteEntry": "## defaults, sites, groups",
     "GroupEntry": "## defaults, sites, groups",

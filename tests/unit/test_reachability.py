@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from hypothesis import given
 from hypothesis import strategies as st
 
 from bridge.clock import Instant
 from bridge.model import Policy
 from bridge.state import reachability
-from bridge.state.reachability import Reach, Reachability
+from bridge.state.reachability import Reach, Reachability, Way
 
 POLICY = Policy(offline_failures=3, offline_after=30.0)
 
@@ -95,3 +97,52 @@ def test_changes_are_edges_and_offline_has_its_reasons(history: list[tuple[float
             assert failures >= POLICY.offline_failures
             assert first_failure is not None
             assert now - first_failure >= POLICY.offline_after - 1e-6
+
+
+# -- behind a switch -------------------------------------------------------------------------------------------------
+
+ONLINE = Reachability(Reach.ONLINE, heard_at=100.0)
+
+
+def test_a_port_that_is_down_makes_it_offline_at_once() -> None:
+    state, changed = reachability.step(ONLINE, False, at(1), POLICY, Way.PORT_DOWN)
+    assert (state.reach, changed) == (Reach.OFFLINE, True)
+    assert reachability.step(state, False, at(2), POLICY, Way.PORT_DOWN)[1] is False
+
+
+def test_a_switch_that_is_down_makes_it_unknown_and_not_offline() -> None:
+    state = ONLINE
+    for seconds in range(1, 200, 10):
+        state, changed = reachability.step(state, False, at(seconds), POLICY, Way.SWITCH_DOWN)
+        assert (state.reach, state.hidden, changed) == (Reach.UNKNOWN, True, False)
+    state, changed = reachability.step(state, False, at(300), POLICY, Way.OPEN)
+    assert (state.reach, changed) == (Reach.OFFLINE, True)
+
+
+def test_while_the_switch_is_in_doubt_nobody_goes_offline() -> None:
+    state = ONLINE
+    for seconds in range(1, 200, 10):
+        state, changed = reachability.step(state, False, at(seconds), POLICY, Way.DOUBT)
+        assert (state.reach, changed) == (Reach.SUSPECT, False)
+
+
+def test_what_was_offline_before_its_switch_stays_so() -> None:
+    gone = Reachability(Reach.OFFLINE, since=5.0, failures=3, quiet_from=1.0)
+    assert reachability.step(gone, False, at(1), POLICY, Way.SWITCH_DOWN)[0].reach is Reach.OFFLINE
+
+
+def test_who_answers_is_there_whatever_the_switch_says() -> None:
+    for way in Way:
+        assert reachability.step(Reachability(), True, at(1), POLICY, way)[0].reach is Reach.ONLINE
+
+
+def test_what_a_switch_says_counts_only_when_it_is_fresh() -> None:
+    switch = Reachability(Reach.ONLINE, heard_at=100.0)
+    assert reachability.way(switch, False, quiet_from=99.0) is Way.PORT_DOWN
+    assert reachability.way(switch, True, quiet_from=99.0) is Way.OPEN
+    assert reachability.way(switch, None, quiet_from=99.0) is Way.OPEN
+    assert reachability.way(switch, False, quiet_from=101.0) is Way.DOUBT
+    assert reachability.way(Reachability(), True, quiet_from=1.0) is Way.DOUBT
+    assert reachability.way(replace(switch, reach=Reach.OFFLINE), True, quiet_from=99.0) is Way.SWITCH_DOWN
+    # A switch behind a switch.
+    assert reachability.way(replace(switch, reach=Reach.UNKNOWN, hidden=True), True, 99.0) is Way.SWITCH_DOWN

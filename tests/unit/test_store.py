@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from bridge.model import IntercomStatus
-from bridge.pushes.catalogue import ImportIntercomFlatsUsersKeys, IntercomStatusChanged
+from bridge.model import IntercomStatus, ServerSample
+from bridge.pushes import render
+from bridge.pushes.catalogue import SAMPLE_FRESH, ImportIntercomFlatsUsersKeys, IntercomStatusChanged, Push
 from bridge.store import store as store_module
 from bridge.store.store import StateRow, Store, StoreInUse
 from bridge.store.writer import StoreError
@@ -202,3 +203,50 @@ async def test_it_syncs_to_disk(store: Store) -> None:
 def test_a_reader_without_a_store_gets_a_clear_error(tmp_path: Path) -> None:
     with pytest.raises(StoreError, match=r"bridge\.db"):
         store_module.read_only(tmp_path / "bridge.db")
+
+
+# -- samples ---------------------------------------------------------------------------------------------------------
+
+
+def sample() -> Push:
+    return render.sample(ServerSample("192.0.2.5", 4, 1.0, None, None, 1000, 500, 400))
+
+
+async def test_stale_samples_leave_and_are_counted(store: Store, clock: FakeClock) -> None:
+    await store.join("away")
+    await store.commit("server", [], [sample(), push(1), sample()])
+    store._tail.clear()  # as after many more pushes
+    await clock.advance(SAMPLE_FRESH - 1)
+    assert await store.drop_stale() == {}
+    await clock.advance(2)
+    assert await store.drop_stale() == {"away": 2}
+    assert [row.type for row in await store.outbox_after(0, 10)] == ["intercom_status_changed"]
+    assert await store.drop_stale() == {}
+
+
+async def test_samples_that_are_in_memory_stay_for_whoever_reads_them(store: Store, clock: FakeClock) -> None:
+    await store.commit("server", [], [sample(), push(1)])
+    await clock.advance(SAMPLE_FRESH + 1)
+    assert await store.drop_stale() == {}
+    rows = await store.outbox_after(0, 10)
+    assert [row.stale(clock.now().wall) for row in rows] == [True, False]
+
+
+async def test_a_sink_that_is_away_loses_no_push_to_samples(store: Store, clock: FakeClock) -> None:
+    await store.join("away")
+    await store.commit("cam", [], [push(1)])
+    for _ in range(20):
+        await store.commit("server", [], [sample()] * 10)
+        store._tail.clear()
+        await clock.advance(SAMPLE_FRESH + 1)
+        await store.drop_stale()
+        assert await store.prune(max_rows=50, max_age=1e9, history=0) == {}
+    assert [row.type for row in await store.outbox_after(0, 1000)] == ["intercom_status_changed"]
+
+
+async def test_the_bound_is_on_rows_and_not_on_their_numbers(store: Store, clock: FakeClock) -> None:
+    await store.join("away")
+    await store.commit("cam", [], [push(number) for number in range(1, 11)])
+    assert await store.prune(max_rows=4, max_age=1e9, history=0) == {"away": 6}
+    store._tail.clear()
+    assert [row.seq for row in await store.outbox_after(0, 100)] == [7, 8, 9, 10]

@@ -75,6 +75,10 @@ class Contract:
     settings_samples: ClassVar[Sequence[Mapping[str, Any]]] = ()
     # And what the device refuses when it is written, whatever limits it gives.
     settings_refused: ClassVar[Sequence[Mapping[str, Any]]] = ()
+    # What the family can do, and this simulated device cannot.
+    lacks: ClassVar[frozenset[Capability]] = frozenset()
+    # Whether its devices report by SNMP traps: nobody subscribes, so that there is no subscription to lose.
+    traps: ClassVar[bool] = False
     # Faults that the protocol cannot have, such as a redirect over UDP.
     impossible: ClassVar[frozenset[Fault]] = frozenset()
 
@@ -110,11 +114,24 @@ class Contract:
     def bench(self, *, keep_alive: bool = True, **config: Any) -> Bench:
         """A place to try the driver at; `config` is laid over the block."""
         own = {**self.config, **config}
-        return Bench(self.driver, self.simulator, self.simulator_options, own, self.patience, keep_alive=keep_alive)
+        return Bench(
+            self.driver,
+            self.simulator,
+            self.simulator_options,
+            own,
+            self.patience,
+            keep_alive=keep_alive,
+            traps=self.traps,
+        )
+
+    @property
+    def able(self) -> frozenset[Capability]:
+        """What the simulated device of this class can do."""
+        return self.driver.capabilities - self.lacks
 
     def needs(self, capability: Capability) -> None:
-        if capability not in self.driver.capabilities:
-            pytest.skip(f"{self.driver.name} does not declare {capability}, and has nothing of it")
+        if capability not in self.able:
+            pytest.skip(f"{self.driver.name} does not declare {capability} for this device, and has nothing of it")
 
     def can_be(self, fault: Fault) -> None:
         if fault in self.impossible:

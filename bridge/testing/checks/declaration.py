@@ -85,7 +85,7 @@ class DeclarationChecks(Contract):
             assert declared or not has_it, f"{name}() is there, and {names} is not declared"
         for name in ("probe", "poll"):
             assert getattr(self.driver, name) is not getattr(Driver, name), f"every driver has {name}()"
-        if Capability.EVENTS in self.driver.capabilities:
+        if Capability.EVENTS in self.able:
             assert self.happenings, (
                 f"Capability.EVENTS is declared: list in {type(self).__name__}.happenings what the simulator can let "
                 "happen, so that the events can be checked"

@@ -64,7 +64,7 @@ class HealthChecks(Contract):
             stranger = await bench.opened(unit)
             new, known, listening = [await bench.ready(unit) for _ in range(3)]
             await known.poll()
-            if Capability.EVENTS in self.driver.capabilities:
+            if Capability.EVENTS in self.able:
                 async with self.listen(listening):
                     pass  # what it holds on the device from now on, it must not forget while the fault lasts
             bench.may_leave_subscriptions(1 if fault in _LOST else 0)
@@ -74,7 +74,7 @@ class HealthChecks(Contract):
                 "poll() after probe()": new.poll(),
                 "poll() after poll()": known.poll(),
             }
-            if Capability.EVENTS in self.driver.capabilities:
+            if Capability.EVENTS in self.able:
                 calls["events()"] = first_event(listening)
             ended = await asyncio.gather(*(self.in_time(call, name, fault) for name, call in calls.items()))
             for name, result in zip(calls, ended, strict=True):
@@ -132,7 +132,7 @@ class HealthChecks(Contract):
                 ("probe() again", stranger.probe, 1),
                 ("poll() after probe()", new.poll, _TRIES_LATER),
             ]
-            if Capability.EVENTS in self.driver.capabilities:
+            if Capability.EVENTS in self.able:
                 calls.append(("events()", partial(first_event, listening), _TRIES_LATER))
             for name, call, most in calls:
                 before = unit.seen["auth_failed"]
@@ -161,9 +161,9 @@ class HealthChecks(Contract):
 
     async def _works(self, driver: AnyDriver, when: str = "on a healthy device") -> None:
         try:
-            shape.identity(await driver.probe(), self.driver.capabilities)
-            shape.reading(await driver.poll(), driver.device, self.driver.capabilities)
-            if Capability.EVENTS in self.driver.capabilities:
+            shape.identity(await driver.probe(), self.able)
+            shape.reading(await driver.poll(), driver.device, self.able)
+            if Capability.EVENTS in self.able:
                 async with self.listen(driver):
                     pass
                 await driver.close()  # the device has few places for those who listen

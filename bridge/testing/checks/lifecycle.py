@@ -148,6 +148,7 @@ class LifecycleChecks(Contract):
             async with self.listen(crashed):
                 one = await unit.subscriptions()
             bench.forget(crashed)
+            del crashed  # and with it the sockets that it has to itself
             async with self.listen(await bench.ready(unit, memory=memory)):
                 count = await unit.subscriptions()
                 assert count == one, (

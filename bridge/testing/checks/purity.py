@@ -121,7 +121,7 @@ class PurityChecks(Contract):
         await driver.poll()
         if Capability.SETTINGS in self.driver.capabilities:
             await driver.read_settings(driver.device.channels[0], SECTIONS)
-        if Capability.EVENTS in self.driver.capabilities:
+        if Capability.EVENTS in self.able:
             async with self.listen(driver):
                 pass
         await unit.inject(Fault.JUNK)

@@ -55,7 +55,7 @@ class SecretChecks(Contract):
         if Capability.SETTINGS in self.driver.capabilities:
             channel = driver.device.channels[0]
             results[f"read_settings() {when}"] = await outcome(driver.read_settings(channel, SECTIONS))
-        if Capability.EVENTS in self.driver.capabilities:
+        if Capability.EVENTS in self.able:
             events: list[Any] = []
 
             async def listen() -> None:

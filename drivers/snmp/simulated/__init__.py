@@ -1,0 +1,1 @@
+"""What simulated agents are made of; written from the MIBs."""

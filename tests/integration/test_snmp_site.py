@@ -1,0 +1,97 @@
+"""A bridge on a simulated switch with a camera behind it: what a trap sets off, and what the power switch does."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from bridge.config.load import load
+from bridge.model import Capability, Command, Kind
+from bridge.service import Service
+from bridge.state.reachability import Reach
+from bridge.testing.simulator import Fault
+from drivers.onvif.simulator import OnvifSimulator
+from drivers.snmp.simulator import SnmpSimulator
+from tests.integration.net_snmp import free_port
+from tests.support import until
+
+
+async def test_a_trap_makes_the_camera_behind_the_port_offline_at_once(tmp_path: Path) -> None:
+    switch, camera = SnmpSimulator("switch", kind=Kind.SWITCH), OnvifSimulator("cam")
+    traps = free_port()
+    switch.notify = ("127.0.0.1", traps)
+    await switch.start()
+    await camera.start()
+    inventory = {
+        "bridge": {"data": str(tmp_path / "data"), "http": {"listen": "127.0.0.1:0"},
+                   "traps": {"listen": f"127.0.0.1:{traps}"}},
+        "delivery": {"sinks": []},
+        # So rare that only the trap can have been it.
+        "defaults": {"watch": {"poll": "10m", "offline_failures": 1000}},
+        "devices": [
+            {"id": "switch", **switch.inventory()},
+            {"id": "cam", **camera.inventory(), "vms": {"id": 1}, "uplink": {"switch": "switch", "port": 3}},
+        ],
+    }  # fmt: skip
+    config = tmp_path / "config.yaml"
+    config.write_text(json.dumps(inventory))
+    bridge = Service(load(config))
+    await bridge.start()
+    try:
+        runners = bridge.supervisor.runners
+        seen, watched = runners["switch"], runners["cam"]
+        await until(lambda: seen.listening and watched.state.reach.reach is Reach.ONLINE, 20)
+        await until(lambda: watched.state.cameras[""].status.announced == "active", 20)
+        await camera.inject(Fault.CLOSED)
+        await switch.act("link", port=3, up=False)
+        await until(lambda: watched.state.reach.reach is Reach.OFFLINE, 10)
+        assert watched.state.health.detail == "switch port down"
+        last = json.loads((await bridge.store.outbox_after(0, 100))[-1].body)
+        assert last["data"]["data"]["camera"]["status"] == "inactive"
+        # And back.
+        await camera.clear()
+        await switch.act("link", port=3, up=True)
+        await until(lambda: watched.state.reach.reach is Reach.ONLINE, 10)
+        # The power switch, as a command.
+        async with seen.exclusive() as driver:
+            driver.config = driver.config.model_copy(update={"off_seconds": 1.0})
+            driver._power._config = driver.config  # type: ignore[attr-defined]
+            await driver.command(Command(Capability.POWER_CYCLE, arguments={"port": 3}))
+        assert switch.seen["set"] == 2
+        assert switch.ports[3].powered
+    finally:
+        await bridge.stop()
+        await camera.stop()
+        await switch.stop()
+
+
+async def test_power_that_was_taken_is_given_back_by_the_next_life_of_the_bridge(tmp_path: Path) -> None:
+    switch = SnmpSimulator("switch", kind=Kind.SWITCH)
+    await switch.start()
+    switch.ports[2].powered = False
+    config = tmp_path / "config.yaml"
+    config.write_text(
+        json.dumps(
+            {
+                "bridge": {"data": str(tmp_path / "data"), "http": {"listen": "127.0.0.1:0"}},
+                "delivery": {"sinks": []},
+                "devices": [{"id": "switch", **switch.inventory()}],
+            }
+        )
+    )
+    bridge = Service(load(config))
+    await bridge.start()
+    try:
+        await bridge.store.remember("switch", "power_taken", "2")
+    finally:
+        await bridge.stop()
+    assert not switch.ports[2].powered
+    bridge = Service(load(config))
+    await bridge.start()
+    try:
+        await until(lambda: switch.ports[2].powered, 10)
+        await until(lambda: bridge.supervisor.runners["switch"].state.reach.reach is Reach.ONLINE, 10)
+        assert switch.seen["set"] == 1
+    finally:
+        await bridge.stop()
+        await switch.stop()
