@@ -73,7 +73,7 @@ def _readable(receiver: Callable[[], T], answer: asyncio.Future[T]) -> None:
         except BlockingIOError:
             pass  # a datagram that is not the answer
         except Exception as error:
-            answer.set_exception(error)
+            answer.set_exception(error.with_traceback(None))  # which leads to this frame, and to `answer`
         except BaseException as error:
             # A Rust panic, which gufo-snmp 0.13 answers some broken datagrams with, is no Exception.
             if type(error).__name__ != "PanicException":
@@ -108,17 +108,20 @@ class GufoClient:
     async def column(self, oid: str) -> dict[str, Value]:
         async def walk(session: SnmpSession) -> dict[str, Value]:
             found: dict[str, Value] = {}
-            # Each datagram has a limit of its own; this one is for an agent that always has one row more.
-            async with asyncio.timeout(8 * self._target.timeout):
-                async for name, value in session.fetch(oid):
-                    rest = name[len(oid) + 1 :]
-                    if rest in found or len(found) >= ROWS:
-                        break  # it goes round in circles, or has no end
-                    if value is not None:
-                        found[rest] = value
+            async for name, value in session.fetch(oid):
+                rest = name[len(oid) + 1 :]
+                if rest in found or len(found) >= ROWS:
+                    break  # it goes round in circles, or has no end
+                if value is not None:
+                    found[rest] = value
             return found
 
-        return await self._ask(walk)
+        try:
+            # Each datagram has a limit of its own; this one is for an agent that always has one row more.
+            async with asyncio.timeout(8 * self._target.timeout):
+                return await self._ask(walk)
+        except TimeoutError:
+            raise Unreachable("no end of a table", Rung.ANSWERING) from None
 
     async def write(self, oid: str, value: int) -> None:
         if self._writer is None:
