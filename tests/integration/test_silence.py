@@ -10,17 +10,12 @@ from pathlib import Path
 import pytest
 from aiohttp import web
 
-from bridge.config import models
-from bridge.config.types import Listen
-from bridge.journal import Journal
+from bridge.config.load import load
 from bridge.metrics import Metrics
-from bridge.store.store import Store
+from bridge.service import Service
 from bridge.testing.clock import FakeClock
-from bridge.web.api import Api
 from bridge.web.callbacks import CallbackListener
-from bridge.web.front import Front
 from bridge.web.silence import FIRST_REQUEST
-from bridge.web.tokens import Tokens
 
 LIMIT = 10.0
 Listener = Callable[[FakeClock, Path], AbstractAsyncContextManager[int]]
@@ -28,18 +23,14 @@ Listener = Callable[[FakeClock, Path], AbstractAsyncContextManager[int]]
 
 @asynccontextmanager
 async def front(clock: FakeClock, folder: Path) -> AsyncIterator[int]:
-    store = await Store.open(folder, clock)
-    one = Front(models.Http(listen=Listen("127.0.0.1", 0)))
-    tokens, metrics = Tokens(store, clock), Metrics()
-    api = Api(tokens=tokens, store=store, journal=Journal(), runners=dict, pumps=dict)
-    await one.open(
-        servers=[], tokens=tokens, api=api, metrics=metrics, before_metrics=lambda: None, ready=dict, clock=clock
-    )
+    config = folder / "config.yaml"
+    config.write_text(f"bridge: {{data: {folder / 'data'}, http: {{listen: '127.0.0.1:0'}}}}")
+    bridge = Service(load(config), clock=clock)
+    await bridge.start()
     try:
-        yield int(one.url.rpartition(":")[2])
+        yield int(bridge.url.rpartition(":")[2])
     finally:
-        await one.close()
-        await store.close()
+        await bridge.stop()
 
 
 @asynccontextmanager
