@@ -94,6 +94,7 @@ class Writer:
                     return
                 self._write(connection, batch)
                 self._loop.call_soon_threadsafe(_resolve, batch)
+                del batch  # hundreds of jobs, which would stay until there is something to write again
         except RuntimeError as error:
             # The loop is gone: the process is ending without having waited for the store.
             structlog.get_logger("store").warning("store writer stopped", reason=str(error))

@@ -49,6 +49,7 @@ async def kept_kb(
         gc.collect()
         tracemalloc.start()
         await watch(count)
+        await asyncio.sleep(0.3)  # the last ones' states are on disk, and let go of
         gc.collect()
         kept = tracemalloc.get_traced_memory()[0]
         tracemalloc.stop()
