@@ -103,7 +103,10 @@ def refused(state: DeviceState, device: Device, error: DeviceError, now: Instant
 
 def failed(state: DeviceState, device: Device, error: DeviceError, now: Instant, way: Way = Way.OPEN) -> Step:
     """It did not answer, or not in its protocol."""
-    return _silent(state, device, BEHIND.get(way) or Health(error.kind, error.detail), now, way)
+    health = BEHIND.get(way) or Health(error.kind, error.detail)
+    if way is Way.DOUBT and state.health in BEHIND.values():
+        health = state.health  # the switch's last word stands until it says another
+    return _silent(state, device, health, now, way)
 
 
 def unplugged(state: DeviceState, device: Device, now: Instant) -> Step:

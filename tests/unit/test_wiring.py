@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from pydantic import BaseModel
 
+from bridge.clock import Instant
 from bridge.driver import Driver, DriverIO, ShortMemory
 from bridge.errors import Rejected, Unreachable
 from bridge.journal import Entry, Journal
@@ -37,7 +38,8 @@ from bridge.model import (
 )
 from bridge.pushes.labels import Labels
 from bridge.runner import Runner, Surroundings
-from bridge.state.reachability import Reach
+from bridge.state import device as device_state
+from bridge.state.reachability import Reach, Way
 from bridge.store import kept
 from bridge.store.store import Store
 from bridge.testing.clock import FakeClock
@@ -186,6 +188,18 @@ async def test_a_link_that_goes_down_is_told_at_once(site: Site) -> None:
     site.runners["switch"].poll_soon()
     await site.pass_by(3)
     assert site.status("cam-1") is CameraStatus.ACTIVE
+
+
+def test_the_switch_s_last_word_stands_until_it_says_another() -> None:
+    camera = Device("cam", Kind.CAMERA, "fake", "192.0.2.1", policy=POLICY)
+    gone, _ = device_state.unplugged(device_state.new(camera), camera, Instant(1.0, 1.0))
+    for way, detail in (
+        (Way.DOUBT, "switch port down"),
+        (Way.PORT_DOWN, "switch port down"),
+        (Way.OPEN, "no answer"),
+    ):
+        after, _ = device_state.failed(gone, camera, Unreachable("no answer"), Instant(2.0, 2.0), way)
+        assert after.health.detail == detail
 
 
 async def test_a_camera_that_answers_wins_over_a_wrong_map(site: Site) -> None:
