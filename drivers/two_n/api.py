@@ -14,7 +14,7 @@ from drivers.transports.client import HttpClient
 from drivers.transports.digest import challenges
 from drivers.transports.http import Reply
 from drivers.two_n.config import TwoNConfig
-from drivers.two_n.replies import NoPrivilege, envelope, error_code, failure
+from drivers.two_n.replies import envelope, error_code, failure
 
 CONFIG_LIMIT = 8 << 20  # bytes of a configuration, with its directory
 PICTURE_LIMIT = 8 << 20
@@ -120,6 +120,3 @@ class Api:
 def _retry_after(reply: Reply) -> float:
     told = reply.headers.get("Retry-After", "")
     return min(float(told), 3600.0) if told.isdecimal() and len(told) < 6 else _BUSY
-
-
-__all__ = ["CONFIG_LIMIT", "PICTURE_LIMIT", "Api", "NoPrivilege", "service"]

@@ -54,8 +54,8 @@ class TwoNSimulator(HttpSimulator):
 
     `firmware` is 2.10, 2.34 or 2.50. `schemes` is laid over the authentication of its services. Without `licensed`
     only what needs no licence works. `disabled`, `https_only` and `unprivileged` name services that answer error 4, 7,
-    10. `bistable` names switches that stay where they are put. A nonce is good for `nonce_uses` requests. One that
-    `blocks` lets nobody log in for a while after a few wrong logins.
+    10. `bistable` names switches that stay where they are put. One that `blocks` lets nobody log in for a while after a
+    few wrong logins.
     """
 
     driver: ClassVar[str] = "two_n"
@@ -75,7 +75,6 @@ class TwoNSimulator(HttpSimulator):
         unprivileged: tuple[str, ...] = (),
         switches: int = 3,
         bistable: tuple[int, ...] = (),
-        nonce_uses: int = 1000,
         blocks: bool = False,
         **options: Any,
     ) -> None:
@@ -93,9 +92,7 @@ class TwoNSimulator(HttpSimulator):
         self.serial = f"54-{digits[:4]}-{digits[4:]}"
         self.mac = "7C-1E-B3-" + "-".join(f"{self._rng.randrange(256):02X}" for _ in range(3))
         self.log = Log(self.firmware.history, self._rng)
-        self.logins = Logins(
-            {**SCHEMES, **(schemes or {})}, self.username, self.password, self.accepts, self._rng, nonce_uses
-        )
+        self.logins = Logins({**SCHEMES, **(schemes or {})}, self.username, self.password, self.accepts, self._rng)
         self.settings = Configuration(model, self.serial, self.firmware.version, name)
         self.config_delay = 0.0  # seconds until an uploaded configuration holds; about 15 on the real ones
         self.errors: dict[str, int] = {}  # the error that a path answers
@@ -176,7 +173,7 @@ class TwoNSimulator(HttpSimulator):
                 state = {"ring": "ringing", "answer": "connected", "hang_up": "terminated"}[action]
                 self._call(state, details.get("peer", "sip:101@192.0.2.10:5060"), details.get("session", 1))
             case "card" | "code":
-                self._key(action, granted=details.get("granted", True), **details)
+                self._key(action, **details)
             case "door":
                 opened = bool(details.get("open", True))
                 self.ports["input1"]["state"] = int(opened)
@@ -199,7 +196,7 @@ class TwoNSimulator(HttpSimulator):
             {"direction": "outgoing", "state": state, "peer": peer, "session": session, "call": 1},
         )
 
-    def _key(self, what: str, *, granted: bool, valid: bool | None = None, session: int = 7, **more: Any) -> None:
+    def _key(self, what: str, *, granted: bool = True, valid: bool | None = None, session: int = 7, **more: Any) -> None:
         """Somebody shows a card or types a code; newer firmware says besides whether that lets them in."""
         known = granted if valid is None else valid
         shown: dict[str, Any] = {"ap": 0, "session": session, "direction": "in"}
@@ -254,8 +251,7 @@ class TwoNSimulator(HttpSimulator):
         if challenge is not None:
             return _error(9, status=401, headers={"WWW-Authenticate": challenge})
         if service in self.unprivileged:
-            again = self.logins.check(service, request.method, request.raw_path, None)
-            return _error(10, status=401, headers={"WWW-Authenticate": again} if again else {})
+            return _error(10, status=401, headers={"WWW-Authenticate": self.logins.challenge(service)})
         return None
 
     async def _serve(self, request: web.BaseRequest, path: str, query: dict[str, Any]) -> web.Response:
