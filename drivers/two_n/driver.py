@@ -189,11 +189,12 @@ class TwoNDriver(Driver[TwoNConfig]):
             for line in lines:
                 for event in self._reader.read(line, self.io.clock.now().mono):
                     yield self._placed(event, line, history=history)
+                self._subscription.told(line)
             for event in self._reader.overdue(self.io.clock.now().mono):
                 yield event
             self._heard_at = self.io.clock.now().mono
             if lines:
-                await self._subscription.done(lines[-1])
+                await self._subscription.note()
 
     def _placed(self, event: DeviceEvent, line: Entry, *, history: bool) -> DeviceEvent:
         """An event of a queue that is ours alone is as old as our last look into it, whatever the device's clock says.

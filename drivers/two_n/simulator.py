@@ -196,7 +196,9 @@ class TwoNSimulator(HttpSimulator):
             {"direction": "outgoing", "state": state, "peer": peer, "session": session, "call": 1},
         )
 
-    def _key(self, what: str, *, granted: bool = True, valid: bool | None = None, session: int = 7, **more: Any) -> None:
+    def _key(
+        self, what: str, *, granted: bool = True, valid: bool | None = None, session: int = 7, **more: Any
+    ) -> None:
         """Somebody shows a card or types a code; newer firmware says besides whether that lets them in."""
         known = granted if valid is None else valid
         shown: dict[str, Any] = {"ap": 0, "session": session, "direction": "in"}

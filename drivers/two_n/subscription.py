@@ -40,7 +40,7 @@ class Subscription:
 
     async def open(self) -> None:
         await self.close()
-        self._cursor = _parsed(self._io.memory.get(_CURSOR))
+        self._cursor = self._cursor or _parsed(self._io.memory.get(_CURSOR))
         query: dict[str, str | int] = {"duration": LIFETIME, "include": "new"}
         now = self._io.clock.now().wall
         self.catching_up = self._cursor is not None
@@ -56,12 +56,14 @@ class Subscription:
         await self._io.memory.put(_CHANNEL, self._channel)
         if self._cursor is None:
             # From here on there is something to go on from, should nothing happen until the next restart.
-            await self._remember((0, 0.0, now))
+            self._cursor = (0, 0.0, now)
+            await self.note()
 
     async def close(self) -> None:
         """Let go of it, also of one from before a crash. Raises DeviceError when the intercom does not say that it
         did."""
         channel, self._channel = self._channel or self._io.memory.get(_CHANNEL), None
+        await self.note()
         if channel is not None:
             with suppress(InvalidValue):  # it is gone, which is what we wanted
                 await self._api.ask("/api/log/unsubscribe", {"id": channel})
@@ -87,13 +89,14 @@ class Subscription:
             self.catching_up = self.catching_up and bool(listed)
         return list(self._fresh(listed[:_MOST]))
 
-    async def done(self, last: Entry) -> None:
-        """Everything up to this one has been passed on: it is not to be told again, not even after a restart."""
-        await self._remember((last.id, last.boot, self._io.clock.now().wall))
+    def told(self, line: Entry) -> None:
+        """This one has been passed on: it is not to be told again."""
+        self._cursor = (line.id, line.boot, self._io.clock.now().wall)
 
-    async def _remember(self, cursor: tuple[int, float, float]) -> None:
-        self._cursor = cursor
-        await self._io.memory.put(_CURSOR, " ".join(f"{one:.0f}" for one in cursor))
+    async def note(self) -> None:
+        """Where we are, for after a restart of the bridge."""
+        if self._cursor is not None:
+            await self._io.memory.put(_CURSOR, " ".join(f"{one:.0f}" for one in self._cursor))
 
     def _fresh(self, listed: list[Any]) -> Iterator[Entry]:
         for item in listed:

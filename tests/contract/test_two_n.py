@@ -75,5 +75,12 @@ class TestFirmware250(TwoNContract):
 
 def test_the_readme_tells_what_every_event_means() -> None:
     text = Path(events.__file__).with_name("README.md").read_text()
-    names = (*events.MEANINGS, *events.CREDENTIALS, "UserAuthenticated", "UserRejected", "CallStateChanged", "KeyPressed")
+    names = (
+        *events.MEANINGS,
+        *events.CREDENTIALS,
+        "UserAuthenticated",
+        "UserRejected",
+        "CallStateChanged",
+        "KeyPressed",
+    )
     assert [name for name in names if f"`{name}`" not in text] == []
