@@ -27,6 +27,7 @@ from bridge.model import (
 from bridge.settings.limits import Limit, Limits
 from bridge.settings.plan import Configuration, Step
 from bridge.settings.vocabulary import flatten, section_of, unflatten
+from drivers.transports.xml import Element
 from drivers.two_n import replies, zones
 from drivers.two_n import settings as table
 from drivers.two_n.api import CONFIG_LIMIT, PICTURE_LIMIT, Api
@@ -305,7 +306,7 @@ class TwoNDriver(Driver[TwoNConfig]):
 
     async def _set_zone(self, zone: str) -> None:
         if (offset := zones.to_offset(zone)) is not None:
-            query = {"automatic": 0, "zone": "custom", "custom": offset}
+            query: dict[str, str | int] = {"automatic": 0, "zone": "custom", "custom": offset}
         else:
             told = await self._api.ask("/api/system/timezone/caps")
             listed = told.get("timezones") if isinstance(told, dict) else None
@@ -316,7 +317,7 @@ class TwoNDriver(Driver[TwoNConfig]):
             query = {"automatic": 0, "zone": name}
         await self._api.put("/api/system/timezone", query)
 
-    async def _document(self) -> table.xml.Element:
+    async def _document(self) -> Element:
         reply = await self._api.file("/api/config", limit=CONFIG_LIMIT, kind="application/xml")
         return await asyncio.to_thread(table.document, reply.body)
 

@@ -42,8 +42,8 @@ def to_offset(posix: str) -> str | None:
     match = _FIXED.fullmatch(posix)
     if match is None or int(match[2]) > 24:
         return "UTC+00:00" if posix in ("UTC", "GMT") else None
-    sign = "+" if match[1] == "-" or int(match[2]) == 0 else "-"
-    return f"UTC{sign}{int(match[2]):02d}:{match[3] or '00'}"
+    away = f"{int(match[2]):02d}:{match[3] or '00'}"
+    return f"UTC{'+' if match[1] == '-' or away == '00:00' else '-'}{away}"
 
 
 def to_name(posix: str, offered: Iterable[str]) -> str | None:

@@ -73,6 +73,23 @@ class TestFirmware250(TwoNContract):
     simulator_options: ClassVar = {"schemes": {"camera": "none"}}
 
 
+class TestFirmware210(TwoNContract):
+    """The oldest one, with Basic sent unasked: its clock and its accounts cannot be set, its users are not told of."""
+
+    drivers = 10
+    flood = 750
+    config: ClassVar = {"timeout": 1.0, "auth": "basic"}
+    simulator_options: ClassVar = {
+        "firmware": "2.10",
+        "schemes": dict.fromkeys(("system", "switch", "phone", "io", "camera", "log"), "basic"),
+    }
+    settings_samples = (
+        {"call": {"talk": 300}, "vendor": {"two_n": {"door_open_limit": 60, "auto_answer": 5}}},
+        {"vendor": {"two_n": {"device_name": "Gate"}}},
+    )
+    settings_refused = ({"call": {"talk": 7000}}, {"relays": {"1": {"duration": 3}}})
+
+
 def test_the_readme_tells_what_every_event_means() -> None:
     text = Path(events.__file__).with_name("README.md").read_text()
     names = (
