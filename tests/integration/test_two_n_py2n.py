@@ -9,6 +9,8 @@ from py2n.exceptions import ApiError, DeviceApiError
 
 from tests.integration.two_n_rig import panel
 
+# It hands aiohttp what aiohttp has since given other names.
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 DIGEST = dict.fromkeys(("system", "switch", "io", "camera", "log"), "digest")
 BASIC = dict.fromkeys(("system", "switch", "io", "camera", "log"), "basic")
 
