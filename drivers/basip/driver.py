@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import binascii
 import re
 from collections.abc import AsyncIterator, Collection, Mapping
+from contextlib import suppress
 from typing import Any, ClassVar
 
 from bridge.driver import Driver, DriverIO
@@ -87,10 +89,14 @@ class BasIpDriver(Driver[BasIpConfig]):
         await target.release(self._api, self.io)
 
     def _hang_up(self) -> None:
+        """Hear nothing more; whoever waits in events() stops waiting."""
         reports, self._reports = self._reports, None
-        self._inbox = None
+        inbox, self._inbox = self._inbox, None
         if reports is not None:
             reports.close()
+        if inbox is not None:
+            with suppress(asyncio.QueueFull):
+                inbox.put(_OVER)
 
     # -- who it is, and how --------------------------------------------------------------------------------------
 
@@ -196,6 +202,8 @@ class BasIpDriver(Driver[BasIpConfig]):
             while True:
                 until = min(check_at, read_at, calls.over_at if calls.over_at is not None else check_at)
                 event = await inbox.get(max(0.0, until - self._now()))
+                if self._inbox is not inbox:
+                    return  # close()
                 if event is not None:
                     for one in self._followed(event, calls):
                         yield one
@@ -292,6 +300,7 @@ class BasIpDriver(Driver[BasIpConfig]):
 
 
 _MAC = re.compile(r"([0-9a-f]{2}:){5}[0-9a-f]{2}")
+_OVER = DeviceEvent(EventKind.RESYNC)
 # The names that firmware has for its clock, Unix time.
 _CLOCKS = ("device_time_unix", "time_unix", "timestamp", "device_time", "time")
 _PICTURES = ((b"\xff\xd8\xff", "image/jpeg"), (b"\x89PNG", "image/png"))

@@ -13,11 +13,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from bridge.errors import ProtocolError
 from bridge.model import DeviceEvent, EventKind
 from bridge.syslog.message import Line
 from drivers.basip.api import number, text
+from drivers.transports.cards import from_decimal, from_hex
 
-CANON = 14  # hex digits of a card number
 FIELDS = 16
 _LONGEST_ENTRY = 400
 
@@ -148,18 +149,12 @@ _TIME = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:\.\d{1,9})?(?:Z|[+-]\d\
 def card(told: str) -> str | None:
     """The number of a card as 14 hex digits: from pairs of hex digits with dashes or colons between them, or from a
     decimal number of ten digits at most. None for what is neither."""
-    if _PAIRS.fullmatch(told):
-        digits = re.sub(r"[-:]", "", told).upper()
-    elif _DECIMAL.fullmatch(told):
-        digits = f"{int(told):X}"
-    else:
-        return None
-    return digits.lstrip("0").rjust(CANON, "0")
-
-
-def on_the_wire(canon: str) -> str:
-    """A card's 14 hex digits as the panel writes them: `00-00-00-1A-2B-3C-4D`."""
-    return "-".join(canon[at : at + 2] for at in range(0, len(canon), 2)).upper()
+    try:
+        if _PAIRS.fullmatch(told):
+            return from_hex(re.sub(r"[-:]", "", told).lstrip("0") or "0")
+        return from_decimal(told) if _DECIMAL.fullmatch(told) else None
+    except ProtocolError:
+        return None  # eight bytes that are not seven
 
 
 # -- the log -----------------------------------------------------------------------------------------------------------

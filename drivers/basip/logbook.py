@@ -52,7 +52,8 @@ class Logbook:
                 if one.at < self._at:
                     reached = True
                     break
-                if one.at <= until * 1000:  # the rest is for later, or of a time when the panel's clock was wrong
+                # The rest is for later, or of a time when the panel's clock was wrong.
+                if one.at <= until * 1000 or one.at == self._at:
                     found.append(one)
                     known += one.at == self._at
         missing = known < self._count

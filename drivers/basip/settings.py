@@ -57,16 +57,14 @@ _KEPT: Mapping[str, tuple[str, ...]] = {
 }  # fmt: skip
 
 
-def _plain(
-    at: str, key: str, limit: Limit, kind: type | tuple[type, ...] = int
-) -> Setting:
+def _plain(at: str, key: str, limit: Limit, kind: type = int) -> Setting:
     def read(answer: Answer) -> Any:
         value = answer.get(key)
         fits = isinstance(value, kind) and (kind is bool or not isinstance(value, bool))
         return (value[:200] if isinstance(value, str) else value) if fits else None
 
     def write(body: Body, value: Any) -> None:
-        body[key] = value
+        body[key] = int(value) if kind is int else value  # durations are no whole numbers elsewhere
 
     return Setting(at, key, limit, read, write)
 

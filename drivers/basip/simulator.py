@@ -50,7 +50,6 @@ class BasIpSimulator(HttpSimulator):
         locks: int = 2,
         door_sensor: bool = True,
         picture_seconds: float = 0.0,
-        remote_server: str = "",
         inventory_push: str | None = None,
         **options: Any,
     ) -> None:
@@ -67,7 +66,6 @@ class BasIpSimulator(HttpSimulator):
         self.sip = "OK"
         self.restricted = False  # the account is no administrator's
         self.picture_seconds = picture_seconds
-        self.remote_server = remote_server  # decides who may pass; asked for 10 s (see `ask_remote_server`)
         self.inventory_push = inventory_push
         self.set = settings_of(self.profile)
         self.log: list[dict[str, Any]] = []
@@ -191,7 +189,7 @@ class BasIpSimulator(HttpSimulator):
         if self.restricted and path != "/logout":
             return self._error(403, "Administrator rights required", "permission_denied")
         if path.startswith("/access/general/lock/open/remote/accepted/") and request.method == "GET":
-            return self._open(path.rpartition("/")[2])
+            return self._open_lock(path.rpartition("/")[2])
         if path in self.set:
             return await self._setting(request, path)
         return await self._other(request, path)
@@ -276,7 +274,7 @@ class BasIpSimulator(HttpSimulator):
 
     # -- doors, log, settings ---------------------------------------------------------------------------------------
 
-    def _open(self, lock: str) -> web.Response:
+    def _open_lock(self, lock: str) -> web.Response:
         if lock not in map(str, range(self.locks + 1)):
             return self._error(400, "Wrong lock number", "not_valid")
         self._opened += 1
@@ -344,7 +342,4 @@ class BasIpSimulator(HttpSimulator):
         await self._shut()
         self._tokens.clear()
         await asyncio.sleep(SSL_OUTAGE)
-        await self._open_again()
-
-    async def _open_again(self) -> None:
-        await super()._open()  # type: ignore[misc]
+        await self._open()

@@ -62,19 +62,9 @@ def for_url(url: str) -> Place:
     return Place(True, TAG, url, URL(url).port or 80)
 
 
-def is_ours(place: Place, io: DriverIO, wanted: Place | None = None) -> bool:
-    """By our name in it and the address that we gave: whoever changed the address has taken it over. An address at the
-    same host as the wanted one is ours from before we lost our memory."""
-    if place.tag != TAG:
-        return False
-    return place.word == io.memory.get(_OURS) or (wanted is not None and _host(place) == _host(wanted))
-
-
-def _host(place: Place) -> str | None:
-    try:
-        return URL(place.server).host or place.server
-    except ValueError:
-        return None
+def is_ours(place: Place, io: DriverIO) -> bool:
+    """By our name in it and the address that we gave: whoever changed the address has taken it over."""
+    return place.tag == TAG and place.word == io.memory.get(_OURS)
 
 
 async def stand(api: Api, io: DriverIO, wanted: Place) -> State:
@@ -88,7 +78,7 @@ async def stand(api: Api, io: DriverIO, wanted: Place) -> State:
         if io.memory.get(_OURS) != wanted.word:
             await io.memory.put(_OURS, wanted.word)
         return "right"
-    if not found.free and not is_ours(found, io, wanted):
+    if not found.free and not is_ours(found, io):
         return "foreign"
     if found.tag != TAG:
         await io.memory.put(_BEFORE, json.dumps(_known(answer)))

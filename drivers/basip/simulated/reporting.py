@@ -64,7 +64,8 @@ class Reporting:
         return "://" in settings["server"]["server"] or self._push == "http"
 
     async def _run(self) -> None:
-        async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=5)) as session:
+        connector = aiohttp.TCPConnector(force_close=True)
+        async with aiohttp.ClientSession(connector=connector, timeout=aiohttp.ClientTimeout(total=5)) as session:
             while True:
                 await self._wake.wait()
                 self._wake.clear()
