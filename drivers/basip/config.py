@@ -17,7 +17,8 @@ class BasIpConfig(BaseModel):
         "off", description="HTTPS to the panel: verify its certificate, or insecure to accept any (self-signed ones)"
     )
     auth: Literal["token", "basic"] = Field(
-        "token", description="token: log in and use the token that it gives; basic: HTTP Basic, which some panels accept"
+        "token",
+        description="token: log in and use the token that it gives; basic: HTTP Basic, which some panels accept",
     )
     events: Literal["auto", "off"] = Field(
         "auto", description="auto: have the panel report what happens, and read its log; off: neither"

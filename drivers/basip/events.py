@@ -119,9 +119,9 @@ PHRASES: tuple[tuple[re.Pattern[str], Meaning], ...] = tuple(
         (r"call was accepted", _call("answered")),
         (r"call (?:was |is )?(?:finished|ended|completed)", _call("ended")),
         (r"(?:outgoing|incoming) call", _call("ringing")),
-        (r"(?:denied|not valid|unknown|invalid).*\bcode|\bcode\b.*(?:denied|not valid|unknown)", _access("code", False)),
         (r"(?:denied|not valid|unknown|invalid).*\bface", _access("face", False)),
         (r"(?:denied|not valid|unknown|invalid).*\bqr", _access("qr", False)),
+        (r"(?:denied|not valid|unknown|invalid).*\bcode", _access("code", False)),
         (r"(?:access denied|not valid|unknown|invalid).*(?:card|identifier)|access (?:is |was )?denied",
          _access("card", False)),
         (r"tamper", Meaning(EventKind.TAMPER)),
@@ -258,7 +258,7 @@ def from_line(line: Line, channel: str, zone: float | None) -> DeviceEvent | Non
     at = _time(line, zone)
     meaning = next((meaning for phrase, meaning in PHRASES if phrase.search(body)), None)
     if meaning is None:
-        data = _numbered(args[1:]) if args else {"text": body[:FIELDS * 16]}
+        data = _numbered(args[1:]) if args else {"text": body[: FIELDS * 16]}
         if _SECRET.search(body):
             data = {}
         return DeviceEvent(EventKind.VENDOR, channel, hint=line.hint, source_time=at, topic=topic, data=data)

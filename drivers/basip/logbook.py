@@ -7,6 +7,8 @@ or milliseconds there.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from drivers.basip.api import Api, number
 from drivers.basip.events import Entry, entry
 
@@ -14,7 +16,13 @@ PAGE = 50  # the most that the API gives at once
 PAGES = 200
 PATH = "/log/items"
 # The words for the order are those of Android panels and of older, then of newer Linux panels.
-_ORDER = {"locale": "en", "limit": PAGE, "sort_type": "desc", "sort_field": "timestamp", "order_by": "timestamp desc"}
+_ORDER: Mapping[str, str | int] = {
+    "locale": "en",
+    "limit": PAGE,
+    "sort_type": "desc",
+    "sort_field": "timestamp",
+    "order_by": "timestamp desc",
+}
 
 
 class Logbook:

@@ -28,8 +28,8 @@ Body = dict[str, Any]
 LEVELS = 6  # steps of loudness, 1 to 6
 _SIP_PORT = 5060
 _LANGUAGES = {
-    "en": "English", "ru": "Russian", "uk": "Ukrainian", "es": "Spanish", "pl": "Polish", "nl": "Dutch", "tr": "Turkish",
-    "fr": "French", "da": "Danish", "pt": "Portuguese", "de": "Deutsch", "it": "Italian",
+    "en": "English", "ru": "Russian", "uk": "Ukrainian", "es": "Spanish", "pl": "Polish", "nl": "Dutch",
+    "tr": "Turkish", "fr": "French", "da": "Danish", "pt": "Portuguese", "de": "Deutsch", "it": "Italian",
 }  # fmt: skip
 
 

@@ -214,7 +214,8 @@ class BasIpSimulator(HttpSimulator):
                     {"is_timeout_exceed": False, "status": state, "opentime": 0, "mode": self.door_mode}
                 )
             case "GET", "/access/general/lock/type":
-                return web.json_response({"locks": [{"lock": one, "type": "normally_open"} for one in range(1, self.locks + 1)]})
+                locks = [{"lock": one, "type": "normally_open"} for one in range(1, self.locks + 1)]
+                return web.json_response({"locks": locks})
             case "GET", "/log/items":
                 return self._items(request)
             case "GET", "/photo/file" if self.profile.camera:
@@ -318,7 +319,7 @@ class BasIpSimulator(HttpSimulator):
         if not isinstance(wanted, dict) or not self._fits(path, wanted):
             return self._error(400, "Wrong JSON body", "not_valid")
         # What is left out of an object is emptied, but for the password, which stays.
-        kept = {key: now[key] for key in ("password", "available_timezones") if key in now}
+        kept: dict[str, Any] = {key: now[key] for key in ("password", "available_timezones") if key in now}
         now.clear()
         now.update(kept | wanted)
         if path == "/web/ssl":

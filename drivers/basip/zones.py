@@ -9,7 +9,8 @@ import re
 from collections.abc import Sequence
 
 _OFFSET = re.compile(r"(UTC|GMT)(?:±00:00|([+-])(\d{1,2})(?::?(\d\d))?)?")
-_POSIX = re.compile(r"(?:[A-Za-z]{3,12}|<[A-Za-z0-9+-]{1,10}>)([+-]?)(\d{1,2})(?::(\d\d))?(?::\d\d)?(?:\D.*)?", re.DOTALL)
+_NAME = r"(?:[A-Za-z]{3,12}|<[A-Za-z0-9+-]{1,10}>)"
+_POSIX = re.compile(_NAME + r"([+-]?)(\d{1,2})(?::(\d\d))?(?::\d\d)?(?:\D.*)?", re.DOTALL)
 
 
 def offset(word: str) -> int | None:

@@ -5,6 +5,7 @@ The numbers of the types are this simulator's own, but for 100, which the vendor
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -62,14 +63,14 @@ def general_code(number: str = "0000") -> Happening:
 
 
 def exit_button() -> Happening:
-    return Happening("lock_was_opened_by_exit_btn", "Lock was opened by exit button", line="103:Door opened by exit button")
+    said = "Lock was opened by exit button"
+    return Happening("lock_was_opened_by_exit_btn", said, line="103:Door opened by exit button")
 
 
 def door_sensor(open_: bool = True) -> Happening:
-    state = "opened" if open_ else "closed"
-    return Happening(
-        f"door_sensor_was_{state}", f"Door sensor was {state}", line=f"{105 if open_ else 106}:Door was {state} with door sensor"
-    )
+    state, number = ("opened", 105) if open_ else ("closed", 106)
+    line = f"{number}:Door was {state} with door sensor"
+    return Happening(f"door_sensor_was_{state}", f"Door sensor was {state}", line=line)
 
 
 def held() -> Happening:
@@ -131,12 +132,10 @@ def login(ok: bool, user: str) -> Happening:
 
 
 def vendor_event(topic: str, data: dict[str, str]) -> Happening:
-    return Happening(
-        topic, topic, "info", model=dict(data), line=f"999:{':'.join(data.values())}:{topic}"
-    )
+    return Happening(topic, topic, "info", model=dict(data), line=f"999:{':'.join(data.values())}:{topic}")
 
 
-MADE = {
+MADE: dict[str, Callable[..., Happening]] = {
     "card": card,
     "code": code,
     "general_code": general_code,

@@ -1,9 +1,10 @@
-"""How a panel's log lines leave it: RFC 5424 over UDP or TCP, or HTTP POSTs of lines, which it keeps until they are taken."""
+"""How a panel's log leaves it: RFC 5424 over UDP or TCP, or POSTs of lines, which it keeps until they are taken."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import ipaddress
 import socket
 from collections import deque
 from collections.abc import Callable
@@ -11,9 +12,17 @@ from datetime import UTC, datetime
 from typing import Any
 
 import aiohttp
+from yarl import URL
 
 BATCH = 200
 AGAIN = 0.05  # seconds until a POST that was not taken is tried again; a real panel takes longer
+
+
+def _is_loopback(server: str) -> bool:
+    try:
+        return ipaddress.ip_address(URL(server).host or server).is_loopback
+    except ValueError:
+        return server == "localhost"
 
 
 class Reporting:
@@ -75,6 +84,9 @@ class Reporting:
                         self._kept.clear()
                         break
                     server, port = settings["server"]["server"], settings["server"]["port"]
+                    if not _is_loopback(server):
+                        self._kept.clear()  # a simulated panel talks to nobody else
+                        break
                     if self._posts(settings):
                         url = server if "://" in server else f"http://{server}:{port}/"
                         if not await self._post(session, url):
