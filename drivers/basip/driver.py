@@ -218,7 +218,8 @@ class BasIpDriver(Driver[BasIpConfig]):
                     reports.zone = self._zone
                     if await reports.stand():
                         yield DeviceEvent(EventKind.RESYNC)  # it has not reported for a while
-                if now >= read_at:
+                # While reports come in, the log can wait.
+                if now >= read_at and (not len(inbox) or now >= read_at + CHECK):
                     silent = reports.way == "log"
                     read_at = self._from_now(READ if silent else CHECK)
                     entries, missing = await book.news(self._device_now() - (0.0 if silent else SETTLING))

@@ -104,19 +104,30 @@ class Logbook:
 class _Walk:
     """From the newest entry back, a page at a time."""
 
-    __slots__ = ("_book", "_next", "_taken", "_total")
+    __slots__ = ("_book", "_next", "_shifted", "_taken", "_total")
 
     def __init__(self, book: Logbook) -> None:
         self._book = book
         self._next: int | None = None
         self._taken = 0
         self._total: int | None = None
+        self._shifted = 0  # entries that were written meanwhile have pushed so many onto later pages that we have seen
 
     async def next_page(self) -> list[Entry]:
         """Empty when there are no more."""
+        while self._taken < PAGES:
+            entries = await self._page()
+            if entries is None:
+                return []
+            self._taken += 1
+            known = min(self._shifted, len(entries))
+            self._shifted -= known
+            if entries[known:]:
+                return entries[known:]
+        return []
+
+    async def _page(self) -> list[Entry] | None:
         book = self._book
-        if self._taken >= PAGES:
-            return []
         if self._next is None:
             self._next = book.last_page if book.oldest_first else 1
             entries, pages, self._total = await book.page(self._next)
@@ -124,13 +135,11 @@ class _Walk:
                 self._next = pages
                 entries, pages, self._total = await book.page(self._next)
         elif self._next < 1 or (not book.oldest_first and self._next > book.last_page):
-            return []
+            return None
         else:
             entries, _, total = await book.page(self._next)
             if not book.oldest_first and total is not None and self._total is not None and total > self._total:
-                # Written meanwhile: it has pushed what we have seen already onto this page.
-                entries = entries[total - self._total :]
+                self._shifted += total - self._total
                 self._total = total
-        self._taken += 1
         self._next += -1 if book.oldest_first else 1
         return entries

@@ -12,24 +12,21 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """`locks`: lock outputs. `event_server`: it can send its log somewhere. `boot_logged`: it writes into its log
-    that it was started. `camera`: it has one. `v1_from`: the first firmware that speaks API v1."""
+    """`locks`: lock outputs, where it does not tell. `camera`: it has one. `v1_from`: the first firmware that speaks
+    API v1."""
 
     locks: int = 2
-    event_server: bool = True
-    boot_logged: bool = True
     camera: bool = True
     v1_from: tuple[int, int] = (0, 0)
 
 
 _ANDROID = Model(v1_from=(3, 9))  # v0 up to firmware 3.7.0
-_SINGLE = Model(event_server=False, boot_logged=False, v1_from=(3, 0))
-_LINUX = Model(event_server=False, boot_logged=False)
-_BLIND = Model(event_server=False, boot_logged=False, camera=False)
+_SINGLE = Model(v1_from=(3, 0))
+_BLIND = Model(camera=False)
 
 MODELS: dict[str, Model] = {
     "AA-": _ANDROID,
-    "AA-07BD": _LINUX,  # without an event server, unlike AA-07FB
+    "AA-07BD": Model(),  # Linux, unlike AA-07FB
     "AV-": _SINGLE,
     "AV-02FDR": _BLIND,
     "AV-02FDE": _BLIND,
@@ -38,7 +35,7 @@ MODELS: dict[str, Model] = {
     "AV-04AFD": _BLIND,
     "AV-04ASD": _BLIND,
     "AV-08FB": _ANDROID,
-    "BA-": _LINUX,
+    "BA-": Model(),
     "BI-": _ANDROID,
     "CR-": _BLIND,
 }

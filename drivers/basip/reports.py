@@ -77,7 +77,7 @@ class Reports:
         """See to it that the panel reports to us. True when it did not, although it was to, and does again."""
         if self._wanted is None:
             self._wanted = await self._listen()
-        if self._wanted is None:
+        if self._wanted is None or self._state == "none":
             return False
         state = await target.stand(self._api, self._io, self._wanted)
         before, self._state = self._state, state

@@ -18,6 +18,7 @@ from bridge.secrets import Secret
 from bridge.settings.plan import plan
 from bridge.settings.vocabulary import SECTIONS, Settings, flatten
 from bridge.testing.clock import FakeClock
+from bridge.testing.harness import HurriedClock
 from bridge.testing.measuring import everything_said
 from bridge.testing.simulator import Fault
 from drivers.basip import simulator as simulated
@@ -315,7 +316,8 @@ async def test_time_zones_in_the_words_of_each_firmware() -> None:
 
 
 async def test_our_own_address_is_no_setting() -> None:
-    async with listeners() as where, running() as panel, heard(panel, where) as one:
+    clock = HurriedClock(100.0)
+    async with listeners() as where, running() as panel, heard(panel, where, clock=clock) as one:
         found = await one.driver.read_settings(one.driver.device.channels[0], SECTIONS)
         assert not [path for path in flatten(found.settings) if path.startswith("event_targets")]
         assert where.callbacks.base_url not in str(found)

@@ -12,6 +12,7 @@ from bridge.errors import Unsupported
 from bridge.model import EventKind
 from bridge.testing.harness import HurriedClock
 from bridge.testing.simulator import Fault
+from drivers.basip import driver as basip
 from drivers.basip.simulated import happenings
 from tests.integration.basip_rig import heard, listeners, listening, made, running
 from tests.support import until
@@ -63,7 +64,8 @@ async def test_a_batch_that_comes_again_is_told_once() -> None:
         assert (await one.facts())["events_repeated"] == 3
 
 
-async def test_a_line_that_was_lost_is_found_in_the_log() -> None:
+async def test_a_line_that_was_lost_is_found_in_the_log(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(basip, "SETTLING", 0.2)
     clock = HurriedClock(60.0)
     async with listeners() as where, running() as panel, heard(panel, where, push="syslog", clock=clock) as one:
         await panel.act("card")
@@ -84,7 +86,8 @@ async def test_a_line_that_came_twice_is_told_once() -> None:
         assert len(one.of(EventKind.ACCESS)) == 1
 
 
-async def test_reports_that_never_arrive_make_way_for_the_log() -> None:
+async def test_reports_that_never_arrive_make_way_for_the_log(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(basip, "SETTLING", 0.2)
     clock = HurriedClock(100.0)
     async with listeners() as where, running() as panel, heard(panel, where, clock=clock) as one:
         panel.reporting.held_back = True

@@ -20,7 +20,7 @@ from drivers.basip.api import because
 from drivers.basip.calls import LONGEST, Calls
 from drivers.basip.events import MEANINGS, NOISE, card, entry, from_entry, from_line
 from drivers.basip.logbook import PAGE, Logbook
-from drivers.basip.models import MODELS, generation, model_of
+from drivers.basip.models import Model, generation, model_of
 from drivers.basip.told import Told
 
 NOON = 1_764_072_000.0  # 2025-11-25T12:00:00Z
@@ -261,18 +261,19 @@ async def test_every_entry_of_the_log_is_told_once(order: bool, bursts: list[lis
     assert told == [str(number) for number in range(count)]
 
 
-async def test_what_is_written_while_the_log_is_read_comes_next_time() -> None:
+@pytest.mark.parametrize("grows", [4, 50, 130])
+async def test_what_is_written_while_the_log_is_read_comes_next_time(grows: int) -> None:
     log = _Log(order=True)
     log.items = [_item(NOON, "tamper_event")]
     book = Logbook(log, None)  # type: ignore[arg-type]
     await book.start()
     log.items += [_item(NOON + 1 + number, "tamper_event", str(number)) for number in range(120)]
-    log.grows = 4
+    log.grows = grows
     entries, _ = await book.news(NOON + 500)
     assert [one.text for one in entries] == [str(number) for number in range(120)]
     log.grows = 0
     entries, _ = await book.news(NOON + 500)
-    assert [one.text for one in entries] == ["meanwhile"] * 4
+    assert [one.text for one in entries] == ["meanwhile"] * grows
 
 
 async def test_a_quiet_log_costs_one_page() -> None:
@@ -438,10 +439,10 @@ def test_the_generation_to_begin_with(model: str, firmware: str, api: str, path:
 
 
 def test_models_are_found_by_the_longest_beginning() -> None:
-    assert model_of("aa-07bd").event_server is False
-    assert model_of("AA-07FB").event_server is True
-    assert model_of("AV-02FDR").camera is False
-    assert model_of("XY-1") == type(MODELS["AA-"])()
+    assert model_of("aa-07bd").v1_from == (0, 0)
+    assert model_of("AA-07FB").v1_from == (3, 9)
+    assert (model_of("AV-02FDR").camera, model_of("AV-03BD").camera) == (False, True)
+    assert model_of("XY-1") == Model()
 
 
 def test_reasons_of_both_shapes_are_read_and_washed() -> None:
