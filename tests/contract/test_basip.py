@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, ClassVar
 
 from bridge.model import EventKind
@@ -10,6 +11,7 @@ from bridge.secrets import Secret
 from bridge.testing.checks.base import Contract
 from bridge.testing.checks.events import EventChecks
 from bridge.testing.contract import DriverContract, Happening
+from drivers.basip import driver
 from drivers.basip.driver import BasIpDriver
 from drivers.basip.simulator import BasIpSimulator
 
@@ -78,3 +80,12 @@ class TestByItsLog(Panel, DriverContract):
     settings_samples = SAMPLES[2:]
     flood = 1000
     drivers = 20
+
+
+def test_the_readme_tells_what_every_setting_is() -> None:
+    text = Path(driver.__file__).with_name("README.md").read_text()
+    table = text[text.index("## Templates") :]
+    for path in BasIpDriver.settings:
+        section, leaf = path.partition(".")[0], path.rpartition(".")[2]
+        assert f"`{section}." in table, path
+        assert leaf == "absent" or f"{leaf}`" in table, path
