@@ -33,6 +33,14 @@ class Reply:
     body: bytes
 
 
+class Redirected(ProtocolError):
+    """It points elsewhere, where nobody goes: some web servers answer a form in that way that was taken."""
+
+    def __init__(self, location: str) -> None:
+        super().__init__(f"it redirects to {location}, which is not followed: list that address if it is right")
+        self.location = location
+
+
 class Dropped(Exception):
     """The connection went away before the first byte of an answer: an idle one that the device had closed."""
 
@@ -98,8 +106,7 @@ async def _attempt(
 
 def refuse_redirect(response: aiohttp.ClientResponse) -> None:
     if 300 <= response.status < 400 and "Location" in response.headers:
-        target = response.headers["Location"][:200]
-        raise ProtocolError(f"it redirects to {target}, which is not followed: list that address if it is right")
+        raise Redirected(response.headers["Location"][:200])
 
 
 @contextmanager
