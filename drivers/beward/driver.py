@@ -46,7 +46,6 @@ ALARMS = "MotionDetection;SensorAlarm"
 SILENCE = 180.0
 CHECK = 60.0  # seconds between two looks whether our syslog target is still there
 RARELY = 10  # every so many polls, what hardly ever changes is read: the clock, open doors, how keys are collected
-DOOR_TIME = 5.0  # seconds that a door stays open, where the panel does not tell
 FRESH = 60.0  # an event older than that is history
 BETWEEN = 0.2  # seconds between on and off of an output that does not fall back by itself
 _JPEG, _PNG = b"\xff\xd8\xff", b"\x89PNG"
@@ -86,13 +85,10 @@ class BewardDriver(Driver[BewardConfig]):
         "_channel",
         "_clock",
         "_clock_read_at",
-        "_door_time",
         "_facts",
         "_ignored",
         "_inbox",
-        "_info_at",
         "_listening",
-        "_open_until",
         "_over",
         "_polls",
         "_response",
@@ -114,9 +110,6 @@ class BewardDriver(Driver[BewardConfig]):
         self._facts: dict[str, Fact] = {}  # those that are read rarely
         self._polls = 0
         self._uptime: int | None = None
-        self._info_at = 0.0  # monotonic, when systeminfo_cgi was last read
-        self._door_time = DOOR_TIME
-        self._open_until: dict[str, float] = {}  # by output, monotonic
         self._call: Call | None = None
         self._listening = ""  # what events come by
         self._response: aiohttp.ClientResponse | None = None
@@ -186,9 +179,7 @@ class BewardDriver(Driver[BewardConfig]):
         values = await self._api.ask("systeminfo_cgi")
         if values is None:
             raise ProtocolError("it has no systeminfo_cgi: is it a Beward panel?")
-        told = info(values)
-        self._info_at = self.io.clock.now().mono
-        return told
+        return info(values)
 
     async def _keys_module(self) -> str:
         """Newer firmware has mifare_cgi, older rfid_cgi; DS panels may have neither."""
@@ -201,8 +192,6 @@ class BewardDriver(Driver[BewardConfig]):
         await self._read_clock()
         facts: dict[str, Fact] = {}
         if intercom is not None:
-            time = intercom.get("DoorOpenTime", "")
-            self._door_time = float(time) if time.isdecimal() and int(time) <= 3600 else DOOR_TIME
             for fact, key in (("lock_1", "MainDoorOpenMode"), ("lock_2", "AltDoorOpenMode")):
                 if (held := truth(intercom.get(key))) is not None:
                     facts[fact] = "held" if held else "locked"
@@ -264,8 +253,6 @@ class BewardDriver(Driver[BewardConfig]):
         check_at = self._next_check()
         while not self._over:
             now = self.io.clock.now().mono
-            for event in self._locked_again(now):
-                yield event
             if now >= check_at:
                 if not await self._target.stands(registration.host, registration.port):
                     self.io.log.warning("the panel's syslog target is no longer ours")
@@ -273,9 +260,9 @@ class BewardDriver(Driver[BewardConfig]):
                 if await self._was_restarted():
                     yield DeviceEvent(EventKind.RESYNC)  # what happened meanwhile was told to nobody
                 check_at = self._next_check()
-            event = await self._inbox.get(max(0.0, min([check_at, *self._open_until.values()]) - now))
-            if event is not None and event.kind is not EventKind.RESYNC:
-                yield await self._judged(event)
+            heard = await self._inbox.get(max(0.0, check_at - now))
+            if heard is not None and heard.kind is not EventKind.RESYNC:
+                yield await self._judged(heard)
 
     def _next_check(self) -> float:
         return self.io.clock.now().mono + CHECK * self.io.random.uniform(0.8, 1.0)
@@ -304,8 +291,6 @@ class BewardDriver(Driver[BewardConfig]):
             meaning = Meaning(EventKind.CALL, "call", data={"state": state, **about.data})
         else:
             meaning = said.what
-        if meaning.kind is EventKind.LOCK:
-            self._open_until[meaning.source] = now.mono + self._door_time
         self._inbox.put(replace(self._event(meaning, at), hint=line.hint))
 
     def _event(self, meaning: Meaning, at: float | None) -> DeviceEvent:
@@ -318,16 +303,6 @@ class BewardDriver(Driver[BewardConfig]):
             topic=meaning.topic,
             data=meaning.data,
         )
-
-    def _locked_again(self, now: float) -> list[DeviceEvent]:
-        """The panel tells when it opens a door; that the time for it is over, nobody tells."""
-        over = [door for door, until in self._open_until.items() if until <= now]
-        for door in over:
-            del self._open_until[door]
-        return [
-            DeviceEvent(EventKind.LOCK, self._channel, source=door, active=False, topic="door", data={"by": "schedule"})
-            for door in over
-        ]
 
     async def _judged(self, event: DeviceEvent) -> DeviceEvent:
         """An event that looks old is looked at again with the panel's clock as it is now: the clock may have jumped, as

@@ -1,7 +1,7 @@
 """What the panel's log lines mean: a table of phrases. Pure.
 
-Lines come over syslog in the BSD dialect, with a host, a name that may have spaces in it, and a number in front, or with
-less. The phrase decides, wherever it stands. Newer firmware puts the number of the call before it (`[61255] `), older
+Lines come over syslog in the BSD dialect: a host, a name that may have spaces in it and a number, or less of these. The
+phrase decides, wherever it stands. Newer firmware puts the number of the call before it (`[61255] `), older
 behind it; DS panels write `EVENT:<n>:` before it. Most lines are the firmware talking to itself.
 """
 
@@ -13,13 +13,14 @@ from dataclasses import dataclass, field
 
 from bridge.model import EventKind
 from bridge.syslog.message import Line
+from drivers.transports import cards
 
 TEXT_LIMIT = 500  # characters of a line that is passed on
 
 
 @dataclass(frozen=True, slots=True)
 class Meaning:
-    """One line, understood. `door` is the output that opened: "1" is the main one."""
+    """One line, understood. Where a door opens, `source` is its output: "1" is the main one."""
 
     kind: EventKind
     topic: str
@@ -49,7 +50,7 @@ class Said:
     event: str = ""
 
 
-# The header that `bridge.syslog.message` reads: a host-less line loses its first word to it, so it is read from the raw.
+# Read from the raw line: one without a host would lose its first word to the header.
 _HEADER = re.compile(r"<\d{1,3}> ?(?:[A-Z][a-z]{2} {1,2}\d{1,2} \d\d:\d\d:\d\d ?)?")
 _EVENT = re.compile(r"\bEVENT:(\d{1,6}):")
 _CALL = re.compile(r"\[(\d{1,10})\]")
@@ -81,7 +82,7 @@ def _alarm(match: re.Match[str]) -> Meaning | None:
 
 
 def _card(match: re.Match[str]) -> Meaning:
-    card = match["card"].upper().rjust(14, "0")
+    card = cards.from_hex(match["card"])
     # Readers of the external kind send three bytes (Wiegand-26) behind a fourth that is 0, and open the second door.
     external = bool(match["external"]) or (len(match["card"]) == 14 and card[6:8] == "00")
     data = _with_apartment(
@@ -95,9 +96,9 @@ def _code(match: re.Match[str]) -> Meaning:
     return Meaning(EventKind.ACCESS, "Opening door by code", source=_door(match), data=data)
 
 
-def _opened(by: str, **data: str) -> Callable[[re.Match[str]], Meaning]:
+def _opened(by: str) -> Callable[[re.Match[str]], Meaning]:
     def made(match: re.Match[str]) -> Meaning:
-        return Meaning(EventKind.LOCK, "door", True, _door(match), _with_apartment(match, by=by, **data))
+        return Meaning(EventKind.LOCK, "door", source=_door(match), data=_with_apartment(match, by=by))
 
     return made
 
@@ -121,7 +122,7 @@ _TABLE: tuple[tuple[str, Callable[[re.Match[str]], Meaning | Leg | None]], ...] 
     (rf"{_DOOR}\b.{{0,40}}?(?P<external>\bext\w*\s)?RFID(?: key)?[ :]+(?P<card>[0-9A-F]{{6,14}})\b{_APARTMENT}", _card),
     (rf"{_DOOR} by (?:\w+ )?code\b{_APARTMENT}", _code),
     (rf"{_DOOR} by DTMF command{_APARTMENT}", _opened("dtmf")),
-    (rf"{_DOOR} by CMS handset{_APARTMENT}", _opened("call", via="handset")),
+    (rf"{_DOOR} by CMS handset{_APARTMENT}", _opened("handset")),
     (rf"{_DOOR} by API", _opened("api")),
     (r"(?P<door>Main|Additional|Alt|Second) door button pressed", _opened("button")),
     (r"(?P<door>Main|Additional|Alt|Second) door opened by button", _opened("button")),

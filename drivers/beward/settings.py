@@ -1,7 +1,7 @@
 """What templates can say to a panel, and on which of its two surfaces each of it is read and written.
 
-Most settings are one key of one CGI module, and stand in a table. The rest (the SIP account, DTMF digits, the time zone,
-texts, the syslog target) take more than a key, and have a function each.
+Most settings are one key of one CGI module, and stand in a table. The rest (SIP account, DTMF digits, time zone, texts,
+the syslog target) take more than a key, and have a function each.
 """
 
 from __future__ import annotations

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from bridge.settings.limits import east_of_utc
+
 # The numbers of time zones, with hours east of UTC. Several stand for one: the first of them is what is written.
 ZONES: Mapping[int, float] = {
     **{number: float(number - 12) for number in range(8)},
@@ -14,7 +16,7 @@ ZONES: Mapping[int, float] = {
     15: 1.0, 16: 1.0, 17: 1.0, 18: 1.0, 19: 2.0, 20: 2.0, 21: 3.0, 22: 3.5, 23: 4.0, 24: 4.5, 25: 5.0, 26: 5.5,
     27: 6.0, 28: 7.0, 29: 8.0, 30: 9.0, 31: 9.5, 32: 10.0, 33: 11.0, 34: 12.0,
 }  # fmt: skip
-_NUMBERS = {hours: number for number, hours in reversed(ZONES.items())}
+_NUMBERS: Mapping[float, int] = {hours: number for number, hours in reversed([*ZONES.items()])}
 _QUARTER = 900  # seconds; no zone on earth is finer
 
 # `10 3, 2026 14:24:26 21 192.168.1.30`: month, day, year, time, number of the zone, NTP server.
@@ -23,8 +25,6 @@ _SHOWN = re.compile(
     r"(?P<hour>\d{1,2}):(?P<minute>\d{1,2}):(?P<second>\d{1,2})(?:[ ,]+(?P<zone>\d{1,2})(?:[ ,]|$))?"
 )
 _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
-# `MSK-3`, `<+05>-5:30`: in POSIX, west of Greenwich is positive.
-_POSIX = re.compile(r"(?:[A-Za-z]{3,12}|<[A-Za-z0-9+-]{1,10}>)(?P<sign>[+-]?)(?P<hours>\d{1,2})(?::(?P<minutes>\d\d))?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,13 +80,8 @@ def posix(number: int) -> str | None:
 
 def number(zone: str) -> int | None:
     """The panel's number for a zone, whatever its summer is; None when it has none that far from UTC."""
-    if zone in ("UTC", "GMT"):
-        return _NUMBERS[0.0]
-    match = _POSIX.match(zone)
-    if match is None:
-        return None
-    hours = int(match["hours"]) + int(match["minutes"] or 0) / 60
-    return _NUMBERS.get((hours if match["sign"] == "-" else -hours) + 0.0)
+    east = east_of_utc(zone)
+    return None if east is None else _NUMBERS.get(east / 3600)
 
 
 def _epoch(year: int, month: int, day: int, clock: str) -> float | None:
