@@ -92,6 +92,12 @@ class SimulatedSite:
         self.members[member.id] = member
         return member
 
+    def add_panels(self, count: int) -> None:
+        """Put in so many intercom panels, of every family in turn."""
+        families = registry.panel_simulators()
+        for number in range(count):
+            self.add(families[number % len(families)], kind=Kind.INTERCOM)
+
     def __iter__(self) -> Iterator[Member]:
         return iter(self.members.values())
 

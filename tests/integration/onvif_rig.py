@@ -33,6 +33,9 @@ LIMIT = 10.0  # seconds that any condition gets
 MAKES = (0, 1, 4, 5)  # seeds, one for each of the four makes of simulated devices
 
 
+MOMENT = 0.01  # seconds
+
+
 class HastyClock(SystemClock):
     """Real time, but nobody sleeps by it for longer than a moment; keeps how long they wanted to."""
 
@@ -46,7 +49,7 @@ class HastyClock(SystemClock):
 
     async def sleep(self, seconds: float) -> None:
         self.slept.append(seconds)
-        await asyncio.sleep(min(seconds, 0.01))
+        await asyncio.sleep(min(seconds, MOMENT))
 
 
 def make(
