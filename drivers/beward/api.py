@@ -64,7 +64,7 @@ class Api:
             reply = await self.client.request("POST", f"/{path}", body=body, headers=_FORM, once=once)
         except Redirected as back:
             # Back to the page that the form stands on: that is how its web server says that it is done.
-            if not back.location.startswith("/") or back.location.startswith("//"):
+            if not back.target.startswith("/") or back.target.startswith("//"):
                 raise
             return
         if _missing(reply):

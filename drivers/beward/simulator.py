@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import os
 import random
 import socket
 import time
@@ -74,7 +75,7 @@ class BewardSimulator(HttpSimulator):
         self._call = 61_000
         self._writes = 0
         self._sent = 0
-        self._streams: set[asyncio.Queue[bytes | None]] = set()
+        self._streams: dict[asyncio.Queue[bytes | None], web.BaseRequest] = {}
         self._booted = time.monotonic() - RUNS_SINCE - rng.randrange(3600)
         self._socket: socket.socket | None = None  # for lines of syslog
 
@@ -130,7 +131,7 @@ class BewardSimulator(HttpSimulator):
         return len(self.doors)
 
     def open_subscriptions(self) -> int:
-        return len(self._streams)
+        return sum(not _left(request) for request in self._streams.values())
 
     def registrations(self) -> int:
         return self._target() is not None
@@ -323,15 +324,28 @@ class BewardSimulator(HttpSimulator):
         response.enable_chunked_encoding()
         await response.prepare(request)
         queue: asyncio.Queue[bytes | None] = asyncio.Queue()
-        self._streams.add(queue)
+        self._streams[queue] = request
         try:
             while (line := await queue.get()) is not None:
                 await response.write(line)
         finally:
-            self._streams.discard(queue)
+            del self._streams[queue]
         if request.transport is not None:
             request.transport.abort()
         return response
+
+
+def _left(request: web.BaseRequest) -> bool:
+    """Whether the client has hung up, although the server may not have looked yet."""
+    if request.transport is None or request.transport.is_closing():
+        return True
+    with socket.socket(fileno=os.dup(request.transport.get_extra_info("socket").fileno())) as peer:
+        try:
+            return peer.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT) == b""
+        except BlockingIOError:
+            return False
+        except OSError:
+            return True
 
 
 def _lines(values: Mapping[str, str]) -> web.Response:

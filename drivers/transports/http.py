@@ -33,16 +33,16 @@ class Reply:
     body: bytes
 
 
-class Redirected(ProtocolError):
-    """It points elsewhere, where nobody goes: some web servers answer a form in that way that was taken."""
-
-    def __init__(self, location: str) -> None:
-        super().__init__(f"it redirects to {location}, which is not followed: list that address if it is right")
-        self.location = location
-
-
 class Dropped(Exception):
     """The connection went away before the first byte of an answer: an idle one that the device had closed."""
+
+
+class Redirected(ProtocolError):
+    """It sends us elsewhere, where nobody follows. `target` is where to."""
+
+    def __init__(self, target: str) -> None:
+        super().__init__(f"it redirects to {target}, which is not followed: list that address if it is right")
+        self.target = target
 
 
 # Many cameras close a kept-alive connection just as the next request arrives on it. Twice more is enough.
