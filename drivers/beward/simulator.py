@@ -330,8 +330,6 @@ class BewardSimulator(HttpSimulator):
                 await response.write(line)
         finally:
             del self._streams[queue]
-        if request.transport is not None:
-            request.transport.abort()
         return response
 
 

@@ -1,4 +1,4 @@
-"""The Beward driver passes the contract kit: a panel of a house over syslog, one of a door over its stream of alarms."""
+"""The Beward driver passes the contract kit: a house panel over syslog, a door panel over its stream of alarms."""
 
 from __future__ import annotations
 
