@@ -11,7 +11,7 @@ from typing import ClassVar
 import aiohttp
 
 from bridge.driver import Driver, DriverIO, SyslogRegistration
-from bridge.errors import ProtocolError, Rejected, Unreachable, Unsupported
+from bridge.errors import DeviceError, ProtocolError, Rejected, Unreachable, Unsupported
 from bridge.model import (
     Capability,
     Channel,
@@ -47,6 +47,7 @@ SILENCE = 180.0
 CHECK = 60.0  # seconds between two looks whether our syslog target is still there
 RARELY = 10  # every so many polls, what hardly ever changes is read: the clock, open doors, how keys are collected
 FRESH = 60.0  # an event older than that is history
+CLOCK_HOLDS = 5.0  # seconds for which the panel's clock is believed, once it was read
 BETWEEN = 0.2  # seconds between on and off of an output that does not fall back by itself
 _JPEG, _PNG = b"\xff\xd8\xff", b"\x89PNG"
 
@@ -92,6 +93,7 @@ class BewardDriver(Driver[BewardConfig]):
         "_over",
         "_polls",
         "_response",
+        "_restarted",
         "_target",
         "_unit",
         "_unreadable",
@@ -110,6 +112,7 @@ class BewardDriver(Driver[BewardConfig]):
         self._facts: dict[str, Fact] = {}  # those that are read rarely
         self._polls = 0
         self._uptime: int | None = None
+        self._restarted = False  # since events() has begun
         self._call: Call | None = None
         self._listening = ""  # what events come by
         self._response: aiohttp.ClientResponse | None = None
@@ -179,7 +182,13 @@ class BewardDriver(Driver[BewardConfig]):
         values = await self._api.ask("systeminfo_cgi")
         if values is None:
             raise ProtocolError("it has no systeminfo_cgi: is it a Beward panel?")
-        return info(values)
+        told = info(values)
+        before, self._uptime = self._uptime, told.uptime
+        if told.uptime is not None and before is not None and told.uptime < before:
+            self._restarted = True
+            if self._response is not None:
+                self._response.close()  # it looks alive, and nothing will ever come
+        return told
 
     async def _keys_module(self) -> str:
         """Newer firmware has mifare_cgi, older rfid_cgi; DS panels may have neither."""
@@ -226,8 +235,8 @@ class BewardDriver(Driver[BewardConfig]):
         told = await self._ask_info()
         if self._unit is None or self._unit.info.mark != told.mark:
             await self.probe()
-        self._uptime = told.uptime
         assert self._unit is not None
+        self._restarted = False
         reason = "the inventory has no bridge.syslog"
         if self.io.syslog is not None:
             registration = await self.io.syslog.register(self.device, self._heard, name=self.config.syslog_name)
@@ -257,7 +266,9 @@ class BewardDriver(Driver[BewardConfig]):
                 if not await self._target.stands(registration.host, registration.port):
                     self.io.log.warning("the panel's syslog target is no longer ours")
                     return
-                if await self._was_restarted():
+                await self._ask_info()
+                if self._restarted:
+                    self._restarted = False
                     yield DeviceEvent(EventKind.RESYNC)  # what happened meanwhile was told to nobody
                 check_at = self._next_check()
             heard = await self._inbox.get(max(0.0, check_at - now))
@@ -266,11 +277,6 @@ class BewardDriver(Driver[BewardConfig]):
 
     def _next_check(self) -> float:
         return self.io.clock.now().mono + CHECK * self.io.random.uniform(0.8, 1.0)
-
-    async def _was_restarted(self) -> bool:
-        told = await self._ask_info()
-        before, self._uptime = self._uptime, told.uptime
-        return told.uptime is not None and before is not None and told.uptime < before
 
     def _heard(self, line: Line) -> None:
         """A line of syslog. Raises asyncio.QueueFull."""
@@ -308,7 +314,7 @@ class BewardDriver(Driver[BewardConfig]):
         """An event that looks old is looked at again with the panel's clock as it is now: the clock may have jumped, as
         it does when NTP first answers a panel without a battery. The panel itself keeps no history."""
         now = self.io.clock.now()
-        if not event.replayed or event.source_time is None or now.mono - self._clock_read_at < CHECK / 2:
+        if not event.replayed or event.source_time is None or now.mono - self._clock_read_at < CLOCK_HOLDS:
             return event
         zone = self._clock.zone if self._clock is not None else 0.0
         await self._read_clock()
@@ -317,32 +323,30 @@ class BewardDriver(Driver[BewardConfig]):
         at = event.source_time + zone - self._clock.zone
         return replace(event, source_time=at, replayed=now.wall - (at - self._clock.offset) > FRESH)
 
-    async def _stream(self, reason: str) -> AsyncGenerator[DeviceEvent]:
+    async def _stream(self, reason: str) -> AsyncGenerator[DeviceEvent, None]:
         """Motion and the alarm input, from a panel that cannot send us its log."""
-        while not self._over:
-            lines, heard_at = Lines(), self.io.clock.now().mono
-            try:
-                async with self._api.client.stream(
-                    f"/cgi-bin/{STREAM}", query={"channel": 0, "parameter": ALARMS}, silence=SILENCE
-                ) as response:
-                    await _is_stream(response)
-                    self._response, self._listening = response, f"its stream of alarms alone: {reason}"
-                    yield DeviceEvent(EventKind.RESYNC)
-                    async for data in response.content.iter_any():
-                        heard_at = self.io.clock.now().mono
-                        for alarm in lines.feed(data):
-                            yield self._alarm(alarm)
-                        self._unreadable, lines.bad = self._unreadable + lines.bad, 0
-                    return
-            except Unreachable:
-                if self._over:
-                    return
-                if self.io.clock.now().mono - heard_at < SILENCE:
-                    raise
-                # Quiet or dead, nobody can tell: who answers, is asked anew for the stream.
-                await self._was_restarted()
-            finally:
-                self._response, self._listening = None, ""
+        lines, heard_at = Lines(), self.io.clock.now().mono
+        try:
+            async with self._api.client.stream(
+                f"/cgi-bin/{STREAM}", query={"channel": 0, "parameter": ALARMS}, silence=SILENCE
+            ) as response:
+                await _is_stream(response)
+                self._response, self._listening = response, f"its stream of alarms alone: {reason}"
+                yield DeviceEvent(EventKind.RESYNC)
+                async for data in response.content.iter_any():
+                    heard_at = self.io.clock.now().mono
+                    for alarm in lines.feed(data):
+                        yield self._alarm(alarm)
+                    self._unreadable, lines.bad = self._unreadable + lines.bad, 0
+        except DeviceError as error:
+            if self._over or self._restarted:
+                return
+            if not isinstance(error, Unreachable) or self.io.clock.now().mono - heard_at < SILENCE:
+                raise
+            # Quiet or dead, nobody can tell. When somebody answers, all of it is begun anew: syslog may be free by now.
+            await self._ask_info()
+        finally:
+            self._response, self._listening = None, ""
 
     def _alarm(self, alarm: Alarm) -> DeviceEvent:
         now = self.io.clock.now().wall

@@ -32,6 +32,7 @@ class BewardContract(DriverContract):
 
 
 class TestHouseOverSyslog(BewardContract):
+    drivers = 50
     happenings = (
         Happening("motion", EventKind.MOTION, True),
         Happening("card", EventKind.ACCESS),

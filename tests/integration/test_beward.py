@@ -331,6 +331,27 @@ async def test_a_panel_that_died_with_its_stream_is_called_so(monkeypatch: pytes
         await one.panel.clear()
 
 
+async def test_a_poll_that_sees_a_restart_ends_a_stream_that_looks_alive() -> None:
+    async with rig(syslog=False, profile="ds") as one, one.listening():
+        one.panel.silent = True
+        one.panel.forget()  # it starts anew, and the connection is never closed
+        await one.driver.poll()
+        await one.until(lambda: one.count(EventKind.RESYNC) >= 2, "the old stream is believed")
+        assert not one.errors
+
+
+async def test_a_target_that_becomes_free_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(driver_module, "SILENCE", 0.3)
+    async with rig() as one:
+        one.panel.store.set("rsyslog_cgi", {"Enable": "on", "ServerAddress": "127.0.0.9", "LogLevel": "6"})
+        async with one.listening():
+            assert str((await one.driver.poll()).facts["events_by"]).startswith("its stream")
+            one.panel.store.set("rsyslog_cgi", {"Enable": "off"})
+            await one.until(
+                lambda: one.panel.store.modules["rsyslog_cgi"]["ServerAddress"] == "127.0.0.1", "it is not taken"
+            )
+
+
 async def test_a_bad_line_costs_no_stream() -> None:
     async with rig(syslog=False, profile="ds_plain") as one, one.listening():
         for stream in one.panel._streams:
