@@ -15,7 +15,8 @@ from bridge.model import EventKind
 from bridge.syslog.message import Line
 from drivers.transports import cards
 
-TEXT_LIMIT = 500  # characters of a line that is passed on
+READ_LIMIT = 1000  # characters of a line that are looked at
+TEXT_LIMIT = 500  # and that are passed on
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,13 +140,13 @@ _TABLE: tuple[tuple[str, Callable[[re.Match[str]], Meaning | Leg | None]], ...] 
 )
 PHRASES = tuple((re.compile(pattern, re.IGNORECASE), make) for pattern, make in _TABLE)
 # What stands behind one of these words may open a door.
-_SECRET = re.compile(r"(?i)(\w*(?:code|password|passwd|pwd|pin|dtmf|pass)\b[^0-9A-Za-z*#]{0,4})([0-9A-Za-z*#]{1,64})")
+_SECRET = re.compile(r"(?i)(\b\w{0,24}(?:code|password|passwd|pwd|pin|dtmf|pass)\b[^0-9A-Za-z*#]{0,4})([0-9A-Za-z*#]{1,64})")
 _DIGITS = re.compile(r"(?<![\w.:])[\d*#]{1,12}(?![\w.:])")
 
 
 def understood(line: Line) -> Said | None:
     """What a line says; None for what is not passed on. Never raises."""
-    body = _HEADER.sub("", line.raw, count=1)
+    body = _HEADER.sub("", line.raw[:READ_LIMIT], count=1)
     event = match[1] if (match := _EVENT.search(body)) else ""
     for pattern, make in PHRASES:
         if (match := pattern.search(body)) is not None and (what := make(match)) is not None:
