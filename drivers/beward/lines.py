@@ -140,7 +140,9 @@ _TABLE: tuple[tuple[str, Callable[[re.Match[str]], Meaning | Leg | None]], ...] 
 )
 PHRASES = tuple((re.compile(pattern, re.IGNORECASE), make) for pattern, make in _TABLE)
 # What stands behind one of these words may open a door.
-_SECRET = re.compile(r"(?i)(\b\w{0,24}(?:code|password|passwd|pwd|pin|dtmf|pass)\b[^0-9A-Za-z*#]{0,4})([0-9A-Za-z*#]{1,64})")
+_SECRET = re.compile(
+    r"(\b\w{0,24}(?:code|password|passwd|pwd|pin|dtmf|pass)\b[^0-9A-Za-z*#]{0,4})([0-9A-Za-z*#]{1,64})", re.IGNORECASE
+)
 _DIGITS = re.compile(r"(?<![\w.:])[\d*#]{1,12}(?![\w.:])")
 
 
