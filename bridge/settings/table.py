@@ -56,9 +56,10 @@ def values(field: FieldInfo) -> str:
         return f"a list of up to {most}" if most else "a list"
     literals = ", ".join(f"`{one}`" for one in inside if isinstance(one, str))
     if int in inside or float in inside:
-        low = f"more than {bounds['gt']:g}, up to" if "gt" in bounds else f"{bounds['ge']:g} to"
+        low = f"more than {bounds['gt']:g}, up to" if "gt" in bounds else f"{bounds.get('ge', 0):g} to"
         unit = " s, also `30s` or `5m`" if any(getattr(one, "func", None) is read_duration for one in inside) else ""
-        return f"{literals}{', or ' if literals else ''}{low} {bounds['le']:.0f}{unit}"
+        span = f"{low} {bounds['le']:.0f}{unit}" if "le" in bounds else "a number"
+        return f"{literals}{', or ' if literals else ''}{span}"
     if literals:
         return literals
     if field.examples:
