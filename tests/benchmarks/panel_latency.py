@@ -80,12 +80,13 @@ async def _run(folder: Path) -> dict[str, float]:
                     await asyncio.sleep(0.3)
             await asyncio.sleep(2.0)  # registrations have been written
             members: list[Any] = list(site)
-            turns = {name: itertools.cycle(each) for name, each in known.items()}
+            # Each panel goes through what can happen there in order: a call is answered that was made.
+            turns = {member.id: itertools.cycle(known[member.simulator.driver]) for member in members}
             begin = time.perf_counter()
             for number in range(int(RATE * SECONDS)):
                 await asyncio.sleep(max(0.0, begin + number / RATE - time.perf_counter()))
                 member = members[number % PANELS]
-                happening = next(turns[member.simulator.driver])
+                happening = next(turns[member.id])
                 receiver.sent[member.id, str(happening.kind)].append(time.perf_counter())
                 await member.simulator.act(happening.act, **happening.details)
             deadline = time.perf_counter() + 5
