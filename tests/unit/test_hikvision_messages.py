@@ -301,7 +301,9 @@ def test_a_status_is_read_in_both_formats(namespace: str) -> None:
 
 
 def test_whoever_has_no_serial_number_goes_by_its_mac() -> None:
-    found = info(b"<DeviceInfo><model>DS-KV6113</model><serialNumber/><macAddress>A4-D5-C2-00-00-01</macAddress></DeviceInfo>")
+    found = info(
+        b"<DeviceInfo><model>DS-KV6113</model><serialNumber/><macAddress>A4-D5-C2-00-00-01</macAddress></DeviceInfo>"
+    )
     assert (found.serial, found.macs) == ("a4:d5:c2:00:00:01", ("a4:d5:c2:00:00:01",))
     with pytest.raises(ProtocolError):
         info(b"<DeviceInfo><deviceName>x</deviceName></DeviceInfo>")
@@ -318,7 +320,12 @@ def test_what_models_and_firmware_do(model: str, firmware: str, rings: bool) -> 
 
 
 def test_versions() -> None:
-    assert [version_of(text) for text in ("V3.9.0", "V2.2.53 build 210521", "", "new")] == [(3, 9), (2, 2), (0, 0), (0, 0)]
+    assert [version_of(text) for text in ("V3.9.0", "V2.2.53 build 210521", "", "new")] == [
+        (3, 9),
+        (2, 2),
+        (0, 0),
+        (0, 0),
+    ]
 
 
 # -- calls -------------------------------------------------------------------------------------------------------------
