@@ -8,8 +8,8 @@ from bridge.model import DeviceEvent, EventKind
 
 TOGETHER = 10.0  # seconds in which the same, told by two sources, is one thing
 
-# What follows from a change of `callStatus`. That somebody has answered is only its word: an indoor station that begins to
-# record a message is `onCall`, too.
+# What follows from a change of `callStatus`. That somebody has answered is only its word: an indoor station that begins
+# to record a message is `onCall`, too.
 _CHANGES: Mapping[tuple[str, str], str] = {
     ("idle", "ring"): "ringing",
     ("idle", "onCall"): "answered",

@@ -23,7 +23,7 @@ class HikvisionConfig(BaseModel):
     )
     calls: Literal["auto", "poll", "off"] = Field(
         "auto",
-        description="auto: calls are asked for every 1.5 s where the panel does not report them by itself; poll: always",
+        description="auto: calls are asked for every 1.5 s where the panel reports none by itself; poll: always",
     )
     silence: float = Field(
         900.0,

@@ -1,7 +1,7 @@
 """The panel's own log of access events (AcsEvent): what was told by nobody is found there, from where we had come to.
 
-How far we are lives in `io.memory`, as the time and the number of the last event that was told, so that a restart of the
-bridge repeats nothing and misses nothing.
+How far we are lives in `io.memory`, as the time and the number of the last event that was told, so that a restart of
+the bridge repeats nothing and misses nothing.
 """
 
 from __future__ import annotations
@@ -25,19 +25,20 @@ _PLACE = "log"  # in io.memory
 
 @dataclass(frozen=True, slots=True, order=True)
 class Place:
-    """Where in the log. `at` in seconds by the panel's clock; `serial` is -1 where no event was told yet."""
+    """Where in the log. `at` in seconds by the panel's clock; `serial` is -1 for before all of that second."""
 
     at: float
     serial: int = -1
 
 
 class Log:
-    __slots__ = ("_api", "_io", "_kept", "_told", "place", "unsure")
+    __slots__ = ("_api", "_first", "_io", "_kept", "_told", "place", "unsure")
 
     def __init__(self, api: Api, io: DriverIO) -> None:
         self._api = api
         self._io = io
         self._kept = self.place = _read(io.memory.get(_PLACE))
+        self._first = self.place is None
         self._told: Place | None = None  # the newest that was told by whatever way
         self.unsure = True  # events may be in the log that nobody told
 
@@ -53,7 +54,7 @@ class Log:
     def knows(self, message: Message) -> bool:
         """Whether it was told in an earlier life of this bridge."""
         at, place = message.event.source_time, self.place
-        if at is None or message.serial is None or place is None or place.serial < 0:
+        if self._first or at is None or message.serial is None or place is None:
             return False
         return Place(at, message.serial) <= place
 
@@ -66,9 +67,11 @@ class Log:
     async def news(self, messages: Messages, now: float) -> tuple[list[Message], bool]:
         """What the log has from where we are on, oldest first, and whether there is more. `now` by the panel's clock.
         At first contact nothing: history is not news."""
-        if self.place is None or self.place.at > now + 2 * AHEAD:
-            self.place = Place(float(int(now)))  # never been here, or its clock was set back
-        begin, found = self.place, []
+        found: list[Message] = []
+        never = self.place is None or self.place.at > now + 2 * AHEAD  # or its clock was set back
+        if self.place is None or never:
+            self.place = Place(float(int(now)))
+        begin = self.place
         search = f"{self._io.random.getrandbits(64):016x}"
         for entry in await self._entries(search, begin.at, now + AHEAD, messages.zone):
             at, serial = moment(entry.get("time"), messages.zone), whole(entry.get("serialNo"))
@@ -77,7 +80,7 @@ class Log:
             here = Place(at, serial)
             if here > begin:
                 self.place = max(self.place, here)
-                found += _messages(messages, entry)
+                found += () if never else _messages(messages, entry)
         more = len(found) >= PAGE * PAGES
         if not more:
             self.unsure = False

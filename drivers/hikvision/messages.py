@@ -34,7 +34,7 @@ _DULL = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Meaning:
-    """`by`, `granted` and `state` go into the event's data. One condition has one `topic`, whether it begins or ends."""
+    """`by`, `granted` and `state` go into the event's data. One condition has one `topic`, beginning or ending."""
 
     kind: EventKind
     topic: str
@@ -47,8 +47,8 @@ class Meaning:
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """`serial` is its number in the panel's log, None for what is not kept there; `live` is false for what the panel had
-    kept and tells now."""
+    """`serial` is its number in the panel's log, None for what is not kept there; `live` is false for what the panel
+    had kept and tells now."""
 
     event: DeviceEvent
     key: str | None = None

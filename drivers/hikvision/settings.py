@@ -1,5 +1,5 @@
-"""What a panel is set to, in the words of `bridge/settings/vocabulary.py`: each setting is an element of a document that
-is read, changed and sent back as the panel gave it, whatever else is in it.
+"""What a panel is set to, in the words of `bridge/settings/vocabulary.py`: each setting is an element of a document
+that is read, changed and sent back as the panel gave it, whatever else is in it.
 """
 
 from __future__ import annotations
@@ -124,7 +124,7 @@ def _range(told: Root | None, way: Way, low: int, high: int) -> tuple[int, int]:
     return (least, most) if least is not None and most is not None and least < most else (low, high)
 
 
-# -- those that are more than an element ---------------------------------------------------------------------------------
+# -- those that are more than an element -------------------------------------------------------------------------------
 
 
 def _server(root: Root, told: Root | None) -> tuple[str, ...]:
@@ -280,7 +280,7 @@ class SettingsOf:
 
 
 def _documents(sections: Collection[str], doors: int) -> Iterator[tuple[str, int, list[tuple[str, Setting]]]]:
-    """Each document that these sections are in, once, with the number of the door that it is about, and what is in it."""
+    """Each document that these sections are in, once, with the number of the door it is about, and what is in it."""
     found: dict[str, list[tuple[str, Setting]]] = {}
     for path, one in SETTINGS.items():
         if section_of(path) in sections:

@@ -1,6 +1,6 @@
 """A simulated Hikvision panel on a port of loopback. Its parts are in `simulated/`.
 
-Written from Hikvision's ISAPI documents and from what users of such panels have written down of them, not from the driver.
+Written from Hikvision's ISAPI documents and from what users of such panels have written down, not from the driver.
 """
 
 from __future__ import annotations
@@ -179,7 +179,7 @@ class HikvisionSimulator(HttpSimulator):
         vendor_event {topic, data}                              an alert that nobody knows
         raw {body, content_type}                                a part of the stream, whatever it is
         sip {on}                                                its registration
-        drop_subscriptions                                      streams stay open and say nothing more, slots are emptied
+        drop_subscriptions                                      streams stay open and say nothing more
         """
         on = bool(details.pop("on", details.pop("granted", details.pop("active", True))))
         match action:
@@ -208,7 +208,6 @@ class HikvisionSimulator(HttpSimulator):
             case "drop_subscriptions":
                 for queue in self._streams:
                     self._streams[queue] = True
-                self.hosts.clear()
             case _ if (action, on) in ACTS:
                 self._access(*ACTS[action, on], **details)
             case _:

@@ -250,7 +250,7 @@ def written(root: xml.Element) -> bytes:
 
 
 def document(name: str, **fields: str) -> bytes:
-    root = etree.Element(etree.QName(NAMESPACE, name), nsmap={None: NAMESPACE}, version="2.0")
+    root = xml.parse(f'<{name} version="2.0" xmlns="{NAMESPACE}"/>'.encode())
     for key, value in fields.items():
         put(root, (key,), value)
     return written(root)

@@ -76,7 +76,7 @@ class TestOldFirmware(HikvisionContract):
 
 
 class TestNewFirmware(HikvisionContract):
-    """No heartbeats, calls have to be asked for, kept events are told again, nonces are good for one request."""
+    """No heartbeats, calls have to be asked for, each nonce is good for one request."""
 
     drivers = 30
-    simulator_options: ClassVar[Any] = {"profile": "kv6124", "replay": True}
+    simulator_options: ClassVar[Any] = {"profile": "kv6124", "nonce_once": True}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -271,7 +272,7 @@ def test_whole_numbers() -> None:
     ]  # fmt: skip
 
 
-_LOCK = "<userCheck xmlns='{}'><statusValue>401</statusValue><lockStatus>{}</lockStatus><unlockTime>{}</unlockTime></userCheck>"
+_LOCK = "<userCheck xmlns='{}'><lockStatus>{}</lockStatus><unlockTime>{}</unlockTime></userCheck>"
 
 
 def test_a_lock_and_for_how_long() -> None:
@@ -286,8 +287,8 @@ def test_a_lock_and_for_how_long() -> None:
 
 @pytest.mark.parametrize("namespace", NAMESPACES)
 def test_a_status_is_read_in_both_formats(namespace: str) -> None:
-    body = f"<ResponseStatus xmlns='{namespace}'><statusCode>4</statusCode><subStatusCode>notSupport</subStatusCode></ResponseStatus>"
-    found = status(body.encode())
+    body = "<statusCode>4</statusCode><subStatusCode>notSupport</subStatusCode>"
+    found = status(f"<ResponseStatus xmlns='{namespace}'>{body}</ResponseStatus>".encode())
     assert found is not None
     assert (found.code, found.sub, found.done) == (4, "notSupport", False)
     found = status(b'{"statusCode": 6, "statusString": "Invalid Content", "subStatusCode": "badJsonContent"}')
@@ -301,9 +302,8 @@ def test_a_status_is_read_in_both_formats(namespace: str) -> None:
 
 
 def test_whoever_has_no_serial_number_goes_by_its_mac() -> None:
-    found = info(
-        b"<DeviceInfo><model>DS-KV6113</model><serialNumber/><macAddress>A4-D5-C2-00-00-01</macAddress></DeviceInfo>"
-    )
+    said = b"<model>DS-KV6113</model><serialNumber/><macAddress>A4-D5-C2-00-00-01</macAddress>"
+    found = info(b"<DeviceInfo>" + said + b"</DeviceInfo>")
     assert (found.serial, found.macs) == ("a4:d5:c2:00:00:01", ("a4:d5:c2:00:00:01",))
     with pytest.raises(ProtocolError):
         info(b"<DeviceInfo><deviceName>x</deviceName></DeviceInfo>")
@@ -357,5 +357,5 @@ def test_who_rings_twice_rings_twice() -> None:
 def test_each_change_of_a_call_is_told_once(states: list[str]) -> None:
     calls = Calls("")
     told = [calls.asked(state, at * 100.0) for at, state in enumerate(states)]
-    changes = sum(a != b for a, b in zip(states, states[1:], strict=False)) + (states[:1] == ["ring"])
+    changes = sum(a != b for a, b in pairwise(states)) + (states[:1] == ["ring"])
     assert sum(event is not None for event in told) == changes
