@@ -36,7 +36,7 @@ LEAST_SILENCE = 10.0  # seconds that a stream with heartbeats may be silent at a
 REFUSALS = 2  # so often the stream is refused in a row until another way is taken; a place of our own may linger
 STREAM_AGAIN = 600.0  # seconds until the stream is tried again after that
 REST = 2.0  # seconds between two streams: who comes back sooner is answered by an error
-LATE = 10.0  # seconds after which an event in the log should have been in the stream
+LATE = 10.0  # seconds after which an event that is in the log should have been told by itself
 QUEUE = 2000
 
 Hear = Callable[[float], Awaitable[DeviceEvent | None]]
@@ -134,15 +134,11 @@ class Listening:
                 if self._rings_are_asked and now >= calls_at:
                     await self._ask_call()
                     calls_at = self._now() + CALL_EVERY
-                if self._has_log and (now >= log_at or self._log.unsure):
+                if self._log.unsure:
+                    log_at = min(log_at, now + LATE + 1.0)
+                if self._has_log and now >= log_at:
                     more = await self._read_log()
-                    log_at = self._now() + (
-                        0.0
-                        if more
-                        else LOG_ALONE
-                        if self._way == "log"
-                        else LOG_EVERY * self._io.random.uniform(0.8, 1.0)
-                    )
+                    log_at = self._now() + (0.0 if more else self._log_every)
                 if now >= check_at:
                     check_at = now + CHECK_EVERY * self._io.random.uniform(0.8, 1.0)
                     if self._way == "webhook" and not await self.slot.stand():
@@ -155,7 +151,7 @@ class Listening:
 
     async def _open(self, stack: AsyncExitStack) -> Hear:
         wanted = self._config.events
-        if wanted in ("auto", "stream") and self._refusals < REFUSALS:
+        if wanted == "stream" or (wanted == "auto" and self._refusals < REFUSALS):
             try:
                 return await self._open_stream(stack)
             except Full:
@@ -167,7 +163,7 @@ class Listening:
                     raise Unsupported("it has no event stream") from None
                 self._refusals = REFUSALS
         self._refusals = 0  # the next time begins with the stream
-        if wanted == "webhook" or (wanted in ("auto", "stream") and self._io.callbacks is not None):
+        if wanted == "webhook" or (wanted == "auto" and self._io.callbacks is not None):
             try:
                 await self.slot.open(self._posted)
                 stack.callback(self.slot.hang_up)
@@ -181,6 +177,10 @@ class Listening:
             raise Unsupported("it refuses an event stream, and has neither a webhook nor a log that can be read")
         self._way = "log"
         return self._wait
+
+    @property
+    def _log_every(self) -> float:
+        return LOG_ALONE if self._way == "log" else LOG_EVERY * self._io.random.uniform(0.8, 1.0)
 
     def _left(self) -> None:
         self._left_at = self._now()
@@ -335,7 +335,8 @@ class Listening:
             return True
         panel_now = self._io.clock.now().wall + (self.offset or 0.0)
         try:
-            found, more = await self._log.news(self.messages, panel_now)
+            settle = 0.0 if self._way == "log" else LATE
+            found, more = await self._log.news(self.messages, panel_now, settle)
         except NotThere:
             self._has_log = False
             return False
@@ -346,7 +347,7 @@ class Listening:
         for message in found:
             count = len(self.inbox)
             self.inbox.put(message.event, message.key)
-            missed |= len(self.inbox) > count and stood_at < (message.event.source_time or 0.0) < panel_now - LATE
+            missed |= len(self.inbox) > count and (message.event.source_time or 0.0) > stood_at + 1.0
         if missed and self._way == "stream":
             self._io.log.warning("the event stream has missed what is in the log, and is opened anew")
             self._over = True

@@ -6,7 +6,7 @@ the bridge repeats nothing and misses nothing.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,6 +19,7 @@ from drivers.hikvision.words import inner, local_time, moment, whole
 ACS_EVENT = "/ISAPI/AccessControl/AcsEvent"
 PAGE = 30  # what panels give at once, at most
 PAGES = 10  # in one go; what is left comes with the next
+BEYOND = 64  # events that are remembered as told beyond a gap
 AHEAD = 60.0  # seconds: the end of what is asked for, because clocks differ
 _PLACE = "log"  # in io.memory
 
@@ -32,61 +33,71 @@ class Place:
 
 
 class Log:
-    __slots__ = ("_api", "_first", "_io", "_kept", "_told", "place", "unsure")
+    """`unsure`: events may be in the log that nobody has told."""
+
+    __slots__ = ("_ahead", "_api", "_first", "_io", "_kept", "place", "unsure")
 
     def __init__(self, api: Api, io: DriverIO) -> None:
         self._api = api
         self._io = io
-        self._kept = self.place = _read(io.memory.get(_PLACE))
+        self._kept = io.memory.get(_PLACE) or ""
+        # Up to where all was told, and what was told beyond that: times by numbers.
+        self.place, self._ahead = _read(self._kept)
         self._first = self.place is None
-        self._told: Place | None = None  # the newest that was told by whatever way
-        self.unsure = True  # events may be in the log that nobody told
+        self.unsure = True
 
     def told(self, at: float, serial: int) -> None:
         """The panel has told this event by itself. Where it is not the next one of the log, the log is to be read."""
-        here = Place(at, serial)
-        self._told = here if self._told is None else max(self._told, here)
-        if not self.unsure and self.place is not None and serial == self.place.serial + 1 and at >= self.place.at:
-            self.place = here
-        else:
-            self.unsure = True
+        self._ahead[serial] = at
+        if len(self._ahead) > BEYOND:
+            del self._ahead[next(iter(self._ahead))]
+        while self.place is not None and (following := self._ahead.get(self.place.serial + 1)) is not None:
+            if following < self.place.at:
+                break
+            self._pass(Place(following, self.place.serial + 1))
+        self.unsure |= bool(self._ahead)
 
     def knows(self, message: Message) -> bool:
         """Whether it was told in an earlier life of this bridge."""
-        at, place = message.event.source_time, self.place
-        if self._first or at is None or message.serial is None or place is None:
+        at, serial, place = message.event.source_time, message.serial, self.place
+        if self._first or at is None or serial is None or place is None:
             return False
-        return Place(at, message.serial) <= place
+        return Place(at, serial) <= place or self._ahead.get(serial) == at
 
     async def keep(self) -> None:
         """Remember how far we are. To be called when what was told has been taken."""
-        if self.place != self._kept and self.place is not None:
-            await self._io.memory.put(_PLACE, f"{self.place.at:.0f} {self.place.serial}")
-            self._kept = self.place
+        if self.place is not None and (text := _text(self.place, self._ahead)) != self._kept:
+            await self._io.memory.put(_PLACE, text)
+            self._kept = text
 
-    async def news(self, messages: Messages, now: float) -> tuple[list[Message], bool]:
-        """What the log has from where we are on, oldest first, and whether there is more. `now` by the panel's clock.
-        At first contact nothing: history is not news."""
+    async def news(self, messages: Messages, now: float, settle: float) -> tuple[list[Message], bool]:
+        """What the log has that nobody has told, oldest first, and whether there is more. `now` by the panel's clock;
+        what is younger than `settle` seconds may still be on its way, and is left for the next time. At first contact
+        nothing: history is not news."""
         found: list[Message] = []
         never = self.place is None or self.place.at > now + 2 * AHEAD  # or its clock was set back
         if self.place is None or never:
             self.place = Place(float(int(now)))
-        begin = self.place
+        begin, self.unsure = self.place, False
         search = f"{self._io.random.getrandbits(64):016x}"
-        for entry in await self._entries(search, begin.at, now + AHEAD, messages.zone):
+        entries = await self._entries(search, begin.at, now + AHEAD, messages.zone)
+        for entry in entries:
             at, serial = moment(entry.get("time"), messages.zone), whole(entry.get("serialNo"))
-            if at is None or serial is None:
+            if at is None or serial is None or Place(at, serial) <= begin:
                 continue
-            here = Place(at, serial)
-            if here > begin:
-                self.place = max(self.place, here)
-                found += () if never else _messages(messages, entry)
-        more = len(found) >= PAGE * PAGES
-        if not more:
-            self.unsure = False
-            if self._told is not None:
-                self.place, self._told = max(self.place, self._told), None
-        return found, more
+            if never or self._ahead.get(serial) == at:
+                pass
+            elif at > now - settle:
+                self.unsure = True
+                break
+            else:
+                found += _messages(messages, entry)
+            self._pass(Place(at, serial))
+        return found, len(entries) >= PAGE * PAGES
+
+    def _pass(self, place: Place) -> None:
+        self.place = place if self.place is None else max(self.place, place)
+        self._ahead = {serial: at for serial, at in self._ahead.items() if Place(at, serial) > self.place}
 
     async def _entries(self, search: str, begin: float, end: float, zone: int) -> list[dict[str, Any]]:
         entries: list[dict[str, Any]] = []
@@ -116,7 +127,13 @@ def _messages(messages: Messages, entry: dict[str, Any]) -> Iterator[Message]:
         messages.ignored += 1
 
 
-def _read(text: str | None) -> Place | None:
-    at, _, serial = (text or "").partition(" ")
-    place = whole(at), whole(serial)
-    return None if place[0] is None or place[1] is None else Place(float(place[0]), place[1])
+def _text(place: Place, ahead: Mapping[int, float]) -> str:
+    return " ".join(
+        f"{at:.0f}:{serial}" for at, serial in [(place.at, place.serial), *((b, a) for a, b in ahead.items())]
+    )
+
+
+def _read(text: str) -> tuple[Place | None, dict[int, float]]:
+    pairs = [(whole(at), whole(serial)) for at, _, serial in (word.partition(":") for word in text.split())]
+    known = [Place(float(at), serial) for at, serial in pairs if at is not None and serial is not None]
+    return (known[0] if known else None), {one.serial: one.at for one in known[1:]}

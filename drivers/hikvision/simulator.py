@@ -103,7 +103,9 @@ class HikvisionSimulator(HttpSimulator):
         }
         self.documents = Documents(self.profile.namespace, model, self.profile.doors, self.username, self._local_time)
         self.hosts = Slots(self.documents, slots, others or {}, pictures=pictures)
-        self.login = Login(self.username, self.password, self.accepts, self.now, lock_after=lock_after, once=nonce_once)
+        self.login = Login(
+            self.username, self.password, self.accepts, self.now, rng, lock_after=lock_after, once=nonce_once
+        )
         self.call = "idle"
         self.open_contacts: set[int] = set()
         self.unlocked: set[int] = set()

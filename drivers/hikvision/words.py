@@ -18,10 +18,10 @@ from lxml import etree
 
 from bridge.errors import ProtocolError
 from drivers.transports import xml
+from drivers.transports.cards import from_decimal
 
 NAMESPACE = "http://www.isapi.org/ver20/XMLSchema"
 TEXT = 256  # characters of a text that are kept
-CARD_DIGITS = 14
 _MAC = re.compile(r"([0-9a-f]{2}[:-]){5}[0-9a-f]{2}")
 # `CST-3:00:00`, with anything about summer behind it: hours WEST of Greenwich (POSIX.1, chapter 8).
 _ZONE = re.compile(r"[A-Za-z]{3,12}([+-]?)(\d{1,2})(?::(\d\d))?(?::(\d\d))?")
@@ -215,13 +215,13 @@ def span(text: str) -> float | None:
 
 
 def card(text: object) -> str:
-    """A card's number as everybody writes it: 14 upper-case hexadecimal digits. Panels have it in decimal; "" for what
-    is none or does not fit."""
-    digits = str(text).strip() if isinstance(text, str | int) and not isinstance(text, bool) else ""
-    if not re.fullmatch(r"[0-9]{1,20}", digits) or int(digits) == 0:
+    """A card's number as everybody behind the bridge writes it. Panels have it in decimal; "" for what is none."""
+    digits = str(text) if isinstance(text, str | int) and not isinstance(text, bool) else ""
+    try:
+        number = from_decimal(digits.strip().lstrip("0"))
+    except ProtocolError:
         return ""
-    number = f"{int(digits):X}"
-    return number.rjust(CARD_DIGITS, "0") if len(number) <= CARD_DIGITS else ""
+    return number
 
 
 # -- XML that is written -----------------------------------------------------------------------------------------------

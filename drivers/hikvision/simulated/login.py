@@ -1,26 +1,22 @@
-"""HTTP Digest as panels do it (RFC 2617, MD5, qop=auth), nonces that vanish, and the lock after wrong logins."""
+"""How panels let in: HTTP Digest (MD5), nonces that vanish, and the lock after wrong logins."""
 
 from __future__ import annotations
 
-import hashlib
-import re
-import secrets
+import random
+import time
 from collections.abc import Callable
 
 from aiohttp import web
 
-_FIELD = re.compile(r'(\w+)=(?:"((?:[^"\\]|\\.)*)"|([^",\s]+))')
-REALM = "DS-PANEL"
+from bridge.testing.digest import DigestServer, Verdict, parse_digest
+
 LOCKED_FOR = 1800.0
-
-
-def _md5(text: str) -> str:
-    return hashlib.md5(text.encode()).hexdigest()  # noqa: S324 - what panels do
+LIFETIME = 300.0
 
 
 class Login:
     """`admits` gives None for who may come in, else the refusal. `lock_after` wrong logins the account is locked, for
-    half an hour by `now`."""
+    half an hour by `now`. `once`: each nonce is good for one request."""
 
     def __init__(
         self,
@@ -28,6 +24,7 @@ class Login:
         password: str,
         accepts: Callable[[bool], bool],
         now: Callable[[], float],
+        rng: random.Random,
         *,
         lock_after: int | None,
         once: bool,
@@ -37,43 +34,43 @@ class Login:
         self._accepts = accepts
         self._now = now
         self._lock_after = lock_after
-        self._once = once  # each nonce is good for one request
-        self._nonces: set[str] = set()
+        self._once = once
+        self._digest = DigestServer("DS-PANEL", ("MD5",), LIFETIME, time.monotonic, rng)
+        self._admitted: set[str] = set()  # nonces that let somebody in
         self._gone: set[str] = set()
         self.failures = 0
         self.locked_until = 0.0
 
     def forget(self) -> None:
         """After a reboot: nonces are unknown, locks are over."""
-        self._nonces.clear()
+        self._digest.forget()
+        self._admitted.clear()
         self._gone.clear()
         self.failures, self.locked_until = 0, 0.0
 
     def drop(self) -> None:
-        """When an event stream ends: nonces are gone, and those who still use them are not told so."""
-        self._gone |= self._nonces
-        self._nonces.clear()
+        """When an event stream ends: nonces that were in use are gone, and those who still use them are not told so."""
+        self._gone |= self._admitted
+        self._admitted.clear()
 
     def admits(self, request: web.BaseRequest) -> web.Response | None:
-        if self._now() < self.locked_until:
+        given = request.headers.get("Authorization")
+        if self._now() < self.locked_until or given is None:
             return self._challenge()
-        given = request.headers.get("Authorization", "")
-        fields = {name: quoted or plain for name, quoted, plain in _FIELD.findall(given.partition(" ")[2])}
-        nonce = fields.get("nonce", "")
+        try:
+            nonce = parse_digest(given).get("nonce", "")
+        except ValueError:
+            return self._challenge()
         if nonce in self._gone:
             return web.Response(status=401)
-        if nonce not in self._nonces:
-            return self._challenge(stale=bool(nonce))
-        if self._once:
-            self._nonces.discard(nonce)
-        uri = request.raw_path if isinstance(request, web.Request) else request.path_qs
-        a1 = _md5(f"{self.username}:{REALM}:{self.password}")
-        a2 = _md5(f"{request.method}:{fields.get('uri', '')}")
-        right = _md5(f"{a1}:{nonce}:{fields.get('nc', '')}:{fields.get('cnonce', '')}:auth:{a2}")
-        user = re.sub(r"\\(.)", r"\1", fields.get("username", ""))
-        same = fields.get("uri", "").partition("?")[0] == uri.partition("?")[0]
-        if self._accepts(user == self.username and same and secrets.compare_digest(fields.get("response", ""), right)):
+        if self._once and nonce in self._admitted:
+            return self._challenge(stale=True)
+        verdict = self._digest.check(given, request.method, request.path_qs, self.username, self.password)
+        if verdict is Verdict.STALE:
+            return self._challenge(stale=True)
+        if self._accepts(verdict is Verdict.ADMITTED):
             self.failures = 0
+            self._admitted.add(nonce)
             return None
         self.failures += 1
         if self._lock_after is not None and self.failures >= self._lock_after:
@@ -81,8 +78,6 @@ class Login:
         return self._challenge()
 
     def _challenge(self, *, stale: bool = False) -> web.Response:
-        nonce = secrets.token_hex(16)
-        self._nonces.add(nonce)
         left = max(0.0, self.locked_until - self._now())
         body = (
             '<?xml version="1.0" encoding="UTF-8"?><userCheck version="1.0" '
@@ -90,5 +85,7 @@ class Login:
             "<statusString>Unauthorized</statusString><isActivated>true</isActivated>"
             f"<lockStatus>{'lock' if left else 'unlock'}</lockStatus><unlockTime>{left:.0f}</unlockTime></userCheck>"
         )
-        words = f'Digest qop="auth", realm="{REALM}", nonce="{nonce}", stale="{"TRUE" if stale else "FALSE"}"'
-        return web.Response(status=401, text=body, content_type="application/xml", headers={"WWW-Authenticate": words})
+        (challenge,) = self._digest.challenges(stale=stale)
+        return web.Response(
+            status=401, text=body, content_type="application/xml", headers={"WWW-Authenticate": challenge}
+        )
