@@ -22,7 +22,7 @@ from aiohttp import web
 from bridge.clock import Clock, Instant, SystemClock, Wake
 from bridge.driver import AnyDriver, DriverIO, Memory, ShortMemory
 from bridge.metrics import Metrics
-from bridge.model import Channel, Credentials, Device, Kind
+from bridge.model import Channel, Credentials, Device, Kind, Policy
 from bridge.secrets import Secret
 from bridge.supervisor import http_session
 from bridge.syslog.listener import SyslogListener
@@ -34,6 +34,8 @@ from bridge.web.callbacks import CallbackListener
 # A password that no text contains by accident, with what breaks naive escaping in URLs, XML, JSON and headers.
 CANARY = "kan@rie:7/%20&<\"'>#4711"
 CHECK_LIMIT = 90.0  # seconds that one check may take, whatever hangs
+NOTICE = 0.02  # seconds in which a device hears that a connection was closed, which may be a subscription
+AUTH_RETRY = 1.0  # seconds that a driver may leave a device alone that has refused its credentials twice
 SETTLE = 2.0  # seconds in which what was let go of has to be gone
 
 P = ParamSpec("P")
@@ -185,6 +187,7 @@ class Unit:
 
     async def subscriptions(self) -> int:
         async def count() -> int:
+            await asyncio.sleep(NOTICE)
             return self.simulator.open_subscriptions()
 
         return await self.stage.run(count())
@@ -213,6 +216,7 @@ def device_of(entry: Mapping[str, Any], driver: type[AnyDriver], own: Mapping[st
         address=entry["address"],
         name="Device 1",
         credentials=login and Credentials(login["username"], Secret(login["password"])),
+        policy=Policy(auth_retry=AUTH_RETRY),
         channels=tuple(listed),
         config=driver.Config.model_validate({**entry.get(driver.name, {}), **own}),
         second_hand=driver.second_hand,
