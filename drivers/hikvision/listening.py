@@ -62,6 +62,7 @@ class Listening:
         "_opened_at",
         "_over",
         "_refusals",
+        "_stream_at",
         "_way",
         "inbox",
         "messages",
@@ -83,7 +84,8 @@ class Listening:
         self._way = ""
         self._over = False
         self._malformed = 0
-        self._refusals = 0
+        self._refusals = 0  # of the stream, in a row
+        self._stream_at = 0.0  # when it is tried again, monotonic
         self._left_at: float | None = None  # when the last stream ended, monotonic
         self._heard_at = self._opened_at = 0.0
         self._beats = 0
@@ -93,7 +95,7 @@ class Listening:
     def another_unit(self) -> None:
         """It was identified anew: it may have learned to do other things."""
         self._asks_calls = self._has_log = True
-        self._refusals = 0
+        self._refusals, self._stream_at = 0, 0.0
 
     def end(self) -> None:
         """What was open is not to be trusted, or not wanted, any more."""
@@ -120,7 +122,6 @@ class Listening:
             yield DeviceEvent(EventKind.RESYNC)
             now = self._now()
             calls_at, log_at, check_at = now, now, now + CHECK_EVERY
-            stream_at = now + STREAM_AGAIN
             while not self._over:
                 while len(self.inbox):
                     event = await self.inbox.get(0)
@@ -146,12 +147,12 @@ class Listening:
                         return  # what happened meanwhile was told to nobody
                 if self._way == "stream":
                     self._watch()
-                elif self._config.events == "auto" and now >= stream_at:
+                elif self._config.events == "auto" and now >= self._stream_at:
                     return
 
     async def _open(self, stack: AsyncExitStack) -> Hear:
         wanted = self._config.events
-        if wanted == "stream" or (wanted == "auto" and self._refusals < REFUSALS):
+        if wanted == "stream" or (wanted == "auto" and self._now() >= self._stream_at):
             try:
                 return await self._open_stream(stack)
             except Full:
@@ -161,8 +162,7 @@ class Listening:
             except NotThere:
                 if wanted == "stream":
                     raise Unsupported("it has no event stream") from None
-                self._refusals = REFUSALS
-        self._refusals = 0  # the next time begins with the stream
+            self._stream_at = self._now() + STREAM_AGAIN
         if wanted == "webhook" or (wanted == "auto" and self._io.callbacks is not None):
             try:
                 await self.slot.open(self._posted)

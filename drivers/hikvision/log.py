@@ -18,7 +18,8 @@ from drivers.hikvision.words import inner, local_time, moment, whole
 
 ACS_EVENT = "/ISAPI/AccessControl/AcsEvent"
 PAGE = 30  # what panels give at once, at most
-PAGES = 10  # in one go; what is left comes with the next
+AT_ONCE = 300  # events in one go; what is left comes with the next
+LONGEST = 10_000  # entries that are looked through for them
 BEYOND = 64  # events that are remembered as told beyond a gap
 AHEAD = 60.0  # seconds: the end of what is asked for, because clocks differ
 _PLACE = "log"  # in io.memory
@@ -80,41 +81,44 @@ class Log:
             self.place = Place(float(int(now)))
         begin, self.unsure = self.place, False
         search = f"{self._io.random.getrandbits(64):016x}"
-        entries = await self._entries(search, begin.at, now + AHEAD, messages.zone)
-        for entry in entries:
-            at, serial = moment(entry.get("time"), messages.zone), whole(entry.get("serialNo"))
-            if at is None or serial is None or Place(at, serial) <= begin:
-                continue
-            if never or self._ahead.get(serial) == at:
+        entries = await self._entries(search, begin, now + AHEAD, messages.zone)
+        for here, entry in entries:
+            if never or self._ahead.get(here.serial) == here.at:
                 pass
-            elif at > now - settle:
+            elif here.at > now - settle:
                 self.unsure = True
-                break
+                return found, False
             else:
                 found += _messages(messages, entry)
-            self._pass(Place(at, serial))
-        return found, len(entries) >= PAGE * PAGES
+            self._pass(here)
+        return found, len(entries) >= AT_ONCE
 
     def _pass(self, place: Place) -> None:
         self.place = place if self.place is None else max(self.place, place)
         self._ahead = {serial: at for serial, at in self._ahead.items() if Place(at, serial) > self.place}
 
-    async def _entries(self, search: str, begin: float, end: float, zone: int) -> list[dict[str, Any]]:
-        entries: list[dict[str, Any]] = []
-        for _ in range(PAGES):
+    async def _entries(self, search: str, begin: Place, end: float, zone: int) -> list[tuple[Place, dict[str, Any]]]:
+        """Those behind `begin`, page by page."""
+        entries: list[tuple[Place, dict[str, Any]]] = []
+        position = 0
+        while len(entries) < AT_ONCE and position < LONGEST:
             condition = {
                 "searchID": search,
-                "searchResultPosition": len(entries),
+                "searchResultPosition": position,
                 "maxResults": PAGE,
                 "major": 0,
                 "minor": 0,
-                "startTime": local_time(begin, zone),
+                "startTime": local_time(begin.at, zone),
                 "endTime": local_time(end, zone),
             }
             answer = inner(await self._api.search(ACS_EVENT, {"AcsEventCond": condition}), "AcsEvent")
             page = answer.get("InfoList")
-            page = [one for one in page if isinstance(one, dict)][:PAGE] if isinstance(page, list) else []
-            entries += page
+            page = page[:PAGE] if isinstance(page, list) else []
+            for entry in (one for one in page if isinstance(one, dict)):
+                at, serial = moment(entry.get("time"), zone), whole(entry.get("serialNo"))
+                if at is not None and serial is not None and Place(at, serial) > begin:
+                    entries.append((Place(at, serial), entry))
+            position += len(page)
             if answer.get("responseStatusStrg") != "MORE" or not page:
                 break
         return entries

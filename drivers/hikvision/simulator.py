@@ -93,6 +93,7 @@ class HikvisionSimulator(HttpSimulator):
         self.serial = f"{self.profile.model.partition('(')[0]}0120260101V{rng.randrange(10**6, 10**7)}"
         model = {
             "deviceName": f"Gate {self.seed}",
+            "deviceID": f"48443030-3633-{rng.randrange(10**11, 10**12)}",
             "model": self.profile.model,
             "serialNumber": self.serial,
             "macAddress": ":".join(f"{rng.randrange(256):02x}" for _ in range(6)),
@@ -299,8 +300,9 @@ class HikvisionSimulator(HttpSimulator):
             "eventDescription": f"{kind} alarm",
             **more,
         }
-        body = "".join(f"<{key}>{escape(value)}</{key}>" for key, value in fields.items())
-        return self.documents.named(f"<EventNotificationAlert>{body}</EventNotificationAlert>")
+        # A line for each, as panels write it: there are clients that read by lines.
+        body = "".join(f"<{key}>{escape(value)}</{key}>\r\n" for key, value in fields.items())
+        return self.documents.named(f"<EventNotificationAlert>\r\n{body}</EventNotificationAlert>")
 
     def _part(self, content_type: str, body: bytes) -> None:
         for queue, dead in self._streams.items():
@@ -380,7 +382,7 @@ class HikvisionSimulator(HttpSimulator):
             case "PUT", ["System", "reboot"]:
                 self.reboot_soon()
                 return self._said(1, "ok")
-            case "GET", ["Streaming", "channels", "101", "picture"]:
+            case "GET", ["Streaming", "channels", "1" | "101", "picture"]:
                 return web.Response(body=JPEG, content_type="image/jpeg")
             case "GET", ["VideoIntercom", "callStatus"] if self.profile.calls:
                 return web.json_response({"CallStatus": {"status": self.call}})

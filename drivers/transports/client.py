@@ -246,7 +246,7 @@ class HttpClient:
             return False  # they were sent unasked
         offered = challenges(reply.headers.getall("WWW-Authenticate", []))
         tried, before = group in self._digests, self._digests.get(group)
-        if not offered and before is not None:
+        if not offered and before is not None and before.uses > 1:
             # Hikvision: a nonce goes with the event stream that was let go of, and no new one is offered.
             del self._digests[group]
             return True

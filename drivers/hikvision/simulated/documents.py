@@ -76,6 +76,16 @@ class Documents:
             "<TextOverlay><id>1</id><enabled>false</enabled><positionX>16</positionX><positionY>64</positionY>"
             "<displayText></displayText></TextOverlay></TextOverlayList></VideoOverlay>",
         }
+        triggers = "".join(
+            f"<EventTrigger><id>{kind}-1</id><eventType>{kind}</eventType><videoInputChannelID>1</videoInputChannelID>"
+            "<EventTriggerNotificationList><EventTriggerNotification><id>center</id>"
+            "<notificationMethod>center</notificationMethod></EventTriggerNotification></EventTriggerNotificationList>"
+            "</EventTrigger>"
+            for kind in ("VMD", "tamperdetection")
+        )
+        body["Event/triggers"] = (
+            f"<EventNotification><EventTriggerList>{triggers}</EventTriggerList></EventNotification>"
+        )
         for number in range(1, doors + 1):
             body[f"AccessControl/Door/param/{number}"] = (
                 f"<DoorParam><doorName>Door{number}</doorName><openDuration>5</openDuration>"
