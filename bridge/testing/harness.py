@@ -219,6 +219,7 @@ def device_of(entry: Mapping[str, Any], driver: type[AnyDriver], own: Mapping[st
         policy=Policy(auth_retry=AUTH_RETRY),
         channels=tuple(listed),
         config=driver.Config.model_validate({**entry.get(driver.name, {}), **own}),
+        policy=Policy(auth_retry=0.0),  # the checks ask again when the runner would, and do not wait so long
         second_hand=driver.second_hand,
     )
 
