@@ -35,7 +35,6 @@ from bridge.web.callbacks import CallbackListener
 CANARY = "kan@rie:7/%20&<\"'>#4711"
 CHECK_LIMIT = 90.0  # seconds that one check may take, whatever hangs
 NOTICE = 0.02  # seconds in which a device hears that a connection was closed, which may be a subscription
-AUTH_RETRY = 1.0  # seconds that a driver may leave a device alone that has refused its credentials twice
 SETTLE = 2.0  # seconds in which what was let go of has to be gone
 
 P = ParamSpec("P")
@@ -216,7 +215,6 @@ def device_of(entry: Mapping[str, Any], driver: type[AnyDriver], own: Mapping[st
         address=entry["address"],
         name="Device 1",
         credentials=login and Credentials(login["username"], Secret(login["password"])),
-        policy=Policy(auth_retry=AUTH_RETRY),
         channels=tuple(listed),
         config=driver.Config.model_validate({**entry.get(driver.name, {}), **own}),
         policy=Policy(auth_retry=0.0),  # the checks ask again when the runner would, and do not wait so long

@@ -22,7 +22,7 @@ from bridge.model import (
 )
 from bridge.settings.plan import Configuration, Step
 from drivers.hikvision import settings as table
-from drivers.hikvision.api import Api, NotThere
+from drivers.hikvision.api import Api, NoRight, NotThere
 from drivers.hikvision.config import HikvisionConfig
 from drivers.hikvision.listening import Listening
 from drivers.hikvision.models import traits_of
@@ -143,8 +143,8 @@ class HikvisionDriver(Driver[HikvisionConfig]):
             return
         try:
             found = inner(await self._api.json(DOORS), "AcsWorkStatus")
-        except NotThere:
-            self._lacks.add(DOORS)
+        except NotThere as error:
+            self._is_not_there(DOORS, error)
             return
         held, locks = _numbers(found.get("doorStatus")), _numbers(found.get("doorLockStatus"))
         for number, lock in enumerate(locks[: self._doors], 1):
@@ -162,9 +162,14 @@ class HikvisionDriver(Driver[HikvisionConfig]):
             return None
         try:
             return await self._api.xml(path)
-        except NotThere:
-            self._lacks.add(path)
+        except NotThere as error:
+            self._is_not_there(path, error)
             return None
+
+    def _is_not_there(self, path: str, error: NotThere) -> None:
+        self._lacks.add(path)
+        if isinstance(error, NoRight):
+            self.io.log.warning("the account may not read that: give it the right to", path=path)
 
     async def _count_doors(self) -> int:
         found = await self._maybe(f"{DOOR}/capabilities")

@@ -176,6 +176,7 @@ class Listening:
         if not self._has_log:
             raise Unsupported("it refuses an event stream, and has neither a webhook nor a log that can be read")
         self._way = "log"
+        self._io.log.info("it is heard by its log alone, which is read every few seconds")
         return self._wait
 
     @property

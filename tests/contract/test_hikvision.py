@@ -28,7 +28,7 @@ class HikvisionContract(DriverContract):
         {"timeout": 0},
         {"prt": 80},
     )
-    config: ClassVar[Any] = {"timeout": 1.0, "silence": 30}
+    config: ClassVar[Any] = {"timeout": 0.7, "silence": 30}
     patience = 6.0
     happenings = (
         Happening("card", EventKind.ACCESS, None, {"card": "0012345678"}),
@@ -66,6 +66,7 @@ class HikvisionContract(DriverContract):
 class TestOldFirmware(HikvisionContract):
     """Heartbeats, calls in the stream, the older namespace."""
 
+    drivers = 50
     simulator_options: ClassVar[Any] = {"profile": "kv6113", "heartbeat": 0.05}
     happenings = (
         *HikvisionContract.happenings,
@@ -78,5 +79,5 @@ class TestOldFirmware(HikvisionContract):
 class TestNewFirmware(HikvisionContract):
     """No heartbeats, calls have to be asked for, each nonce is good for one request."""
 
-    drivers = 30
+    drivers = 10
     simulator_options: ClassVar[Any] = {"profile": "kv6124", "nonce_once": True}

@@ -6,6 +6,7 @@ import asyncio
 import random
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager, suppress
+from dataclasses import replace
 from typing import Any
 
 import aiohttp
@@ -15,7 +16,7 @@ from bridge.clock import Clock, SystemClock
 from bridge.driver import DriverIO, Memory, ShortMemory
 from bridge.errors import DeviceError
 from bridge.metrics import Metrics
-from bridge.model import DeviceEvent, EventKind
+from bridge.model import DeviceEvent, EventKind, Policy
 from bridge.supervisor import http_session
 from bridge.testing.harness import HurriedClock, device_of
 from bridge.web.callbacks import CallbackListener
@@ -58,7 +59,10 @@ class Rig:
     def driver(
         self, panel: HikvisionSimulator, *, clock: Clock | None = None, memory: Memory | None = None, **config: Any
     ) -> HikvisionDriver:
-        device = device_of(panel.inventory(), HikvisionDriver, {"timeout": 2, **config})
+        device = replace(
+            device_of(panel.inventory(), HikvisionDriver, {"timeout": 2, **config}),
+            policy=Policy(),
+        )
         io = DriverIO(
             device_id="gate",
             http=self.http,

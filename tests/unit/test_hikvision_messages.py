@@ -7,7 +7,7 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bridge.errors import ProtocolError
@@ -204,6 +204,7 @@ _JSON = st.recursive(
 )
 
 
+@settings(max_examples=60)
 @given(st.sampled_from(["VMD", "AccessControllerEvent", "voiceTalkEvent", "videoloss", "other"]), st.data())
 def test_no_values_make_it_stumble(kind: str, data: st.DataObject) -> None:
     names = st.sampled_from(

@@ -14,7 +14,7 @@ from bridge.driver import AnyDriver
 from bridge.errors import AuthFailed, DeviceError
 from bridge.model import Capability
 from bridge.testing.checks import shape
-from bridge.testing.checks.base import MEANS, Contract, first_event, outcome
+from bridge.testing.checks.base import MEANS, Contract, first_event
 from bridge.testing.harness import on_a_loop
 from bridge.testing.measuring import peak_memory
 from bridge.testing.simulator import Fault
@@ -155,10 +155,6 @@ class HealthChecks(Contract):
             )
             await unit.clear()
             for driver in (stranger, new, known, listening):
-                # One that was refused twice may leave the device alone for a while, lest it lock the account.
-                async with asyncio.timeout(self.patience):
-                    while isinstance(await outcome(driver.probe()), AuthFailed):  # noqa: ASYNC110 - nobody tells when
-                        await asyncio.sleep(0.05)
                 await self._works(driver, "after the password is right again, with the same instance")
 
     # -- what they are made of ----------------------------------------------------------------------------------
