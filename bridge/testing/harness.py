@@ -34,6 +34,7 @@ from bridge.web.callbacks import CallbackListener
 # A password that no text contains by accident, with what breaks naive escaping in URLs, XML, JSON and headers.
 CANARY = "kan@rie:7/%20&<\"'>#4711"
 CHECK_LIMIT = 90.0  # seconds that one check may take, whatever hangs
+NOTICE = 0.02  # seconds in which a device hears that a connection was closed, which may be a subscription
 SETTLE = 2.0  # seconds in which what was let go of has to be gone
 
 P = ParamSpec("P")
@@ -185,6 +186,7 @@ class Unit:
 
     async def subscriptions(self) -> int:
         async def count() -> int:
+            await asyncio.sleep(NOTICE)
             return self.simulator.open_subscriptions()
 
         return await self.stage.run(count())

@@ -24,6 +24,7 @@ from drivers.transports.digest import Digest, challenges
 from drivers.transports.http import CONNECT_LIMIT, REPLY_LIMIT, Dropped, Reply, exchange, named, refuse_redirect
 
 REFUSALS = 2  # so often a login is tried that the device refuses
+WAYS = 3  # with an old nonce, without any, with a new one
 FRAME_LIMIT = 1 << 20  # bytes of one websocket message
 
 Tls = Literal["off", "verify", "insecure"]
@@ -133,7 +134,9 @@ class HttpClient:
         if self._auth == "own":
             return reply
         # What is answered by 401 was not done, so that it may be sent again.
-        if reply.status == 401 and self._another_way(group, reply):
+        for _ in range(WAYS - 1):
+            if reply.status != 401 or not self._another_way(group, reply):
+                break
             reply = await send()
         if reply.status == 401:
             raise self._turned_away(group, reply)
@@ -149,7 +152,7 @@ class HttpClient:
         self._may_log_in()
         url, group = self._url(path, query), self._group(path)
         with self._named(silence):
-            for _ in range(2):
+            for _ in range(WAYS):
                 async with self._io.http.get(
                     url,
                     headers={**(headers or {}), **self._authorization("GET", url, group)},
@@ -241,10 +244,14 @@ class HttpClient:
             raise AuthFailed("it asks for a password: give its credentials in the inventory")
         if self._auth == "basic":
             return False  # they were sent unasked
-        if self._refused is not None and (error := self._refused(reply)) is not None:
-            raise error
         offered = challenges(reply.headers.getall("WWW-Authenticate", []))
         tried, before = group in self._digests, self._digests.get(group)
+        if not offered and before is not None and before.uses > 1:
+            # Hikvision: a nonce goes with the event stream that was let go of, and no new one is offered.
+            del self._digests[group]
+            return True
+        if self._refused is not None and (error := self._refused(reply)) is not None:
+            raise error
         digest = Digest(self._credentials)
         if digest.accept(offered):
             self._digests[group] = digest

@@ -65,6 +65,11 @@ class Digest:
     def ready(self) -> bool:
         return self._nonce is not None
 
+    @property
+    def uses(self) -> int:
+        """Requests that the present nonce has authorised."""
+        return self._count
+
     def accept(self, offered: Iterable[Challenge]) -> bool:
         """Take the strongest digest challenge among those offered; False if there is none we can answer."""
         usable: dict[str, tuple[str, Mapping[str, str]]] = {}

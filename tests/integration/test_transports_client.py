@@ -41,6 +41,7 @@ class Panel:
         self.stale = True
         self.password = PASSWORD
         self.handler: Handler | None = None
+        self.mute: set[int] = set()  # nonces that are refused without a challenge
         self._nonce, self._uses = 0, 0
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
@@ -48,6 +49,8 @@ class Panel:
         self.asked.append((request.path, given.partition(" ")[0]))
         if request.path.startswith("/basic") and given != BASIC:
             return self._refuse('Basic realm="x"')
+        if given.startswith("Digest") and self._nonce in self.mute:
+            return web.Response(status=401)
         if request.path.startswith("/digest") and not self._right(request, given):
             return self._challenge(given)
         if self.handler is not None:
@@ -155,6 +158,23 @@ async def test_a_401_without_a_challenge_is_called_so() -> None:
         panel.handler = refuses
         with pytest.raises(AuthFailed, match="does not say which login"):
             await client.request("GET", "/open")
+
+
+async def test_a_nonce_that_is_gone_without_a_word_is_no_wrong_password() -> None:
+    """Hikvision forgets nonces with the event stream, and offers no new one; a full panel does the same to new ones."""
+    async with rig() as (panel, client, _):
+        for number in range(3):
+            assert (await client.request("GET", f"/digest/{number}")).status == 200
+            panel.mute.add(number + 1)
+        async with client.stream("/digest/stream", silence=1.0) as response:
+            assert response.status == 200
+        assert panel.done == ["/digest/0", "/digest/1", "/digest/2", "/digest/stream"]
+        panel.mute.update(range(100))
+        asked = len(panel.asked)
+        for _ in range(3):
+            with pytest.raises(AuthFailed, match="does not say which login"):
+                await client.request("GET", "/digest/x")
+        assert len(panel.asked) - asked <= 7
 
 
 async def test_own_logins_are_left_to_the_driver() -> None:

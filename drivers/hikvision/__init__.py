@@ -1,0 +1,1 @@
+"""Hikvision intercom panels and door terminals over ISAPI."""
