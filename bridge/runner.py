@@ -11,8 +11,8 @@ import asyncio
 import math
 import random
 import traceback
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import aclosing, asynccontextmanager
+from collections.abc import Awaitable, Callable
+from contextlib import aclosing
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -24,8 +24,9 @@ from bridge.conditions import Conditions
 from bridge.driver import AnyDriver
 from bridge.errors import AuthFailed, DeviceError, Fault, Locked, Throttled, Unreachable, Unsupported
 from bridge.journal import Journal
+from bridge.mailbox import Mailbox
 from bridge.metrics import Metrics
-from bridge.model import Capability, Command, Device, DeviceEvent, EventKind, Identity, Kind, Reading, Result, Rung
+from bridge.model import Capability, Device, DeviceEvent, EventKind, Identity, Kind, Reading, Rung
 from bridge.pushes import render
 from bridge.pushes.labels import Labels
 from bridge.state import device
@@ -46,10 +47,9 @@ POLL_GAP = 1.0  # seconds between the starts of two polls, at least
 TOGETHER = 0.1
 POLL_LIMIT = 120.0  # seconds that a poll may take in all, whatever the driver thinks
 CLOSE_LIMIT = 3.0
-COMMAND_LIMIT = 60.0  # seconds that a command may take, whatever the driver thinks
-COMMANDS_WAITING = 16  # for one device; whoever asks for more is refused
 REBOOT_TOLD = 300.0  # seconds in which a restart that the device has reported is not inferred once more
 
+NEVER = -math.inf  # monotonic
 _NO_BUGS: frozenset[str] = frozenset()
 log = structlog.get_logger("device")
 
@@ -76,18 +76,17 @@ class Runner:
         "_around",
         "_back",
         "_bugs",
-        "_commands",
         "_conditions",
         "_driver",
         "_identified",
         "_lock",
+        "_mailbox",
         "_mark",
         "_opened",
         "_poll_now",
         "_ready",
         "_rebooted_at",
         "_tasks",
-        "_waiting",
         "device",
         "listening",
         "state",
@@ -98,20 +97,34 @@ class Runner:
         self.state = state
         self.listening = False
         self._driver = driver
+        self._mailbox: Mailbox | None = None  # made when somebody commands it: few devices ever are
         self._around = around
         self._lock = asyncio.Lock()  # one change of state at a time
         self._poll_now = Wake()
         self._back = Wake()
-        self._opened = False
         self._identified = False
         self._ready = False  # online, identified, authorised: it can be listened to
         self._mark = ""  # of the unit that was identified
-        self._rebooted_at = -math.inf  # monotonic
-        self._conditions = Conditions(device, around.journal, around.metrics, around.clock, self._kept)
+        self._rebooted_at = NEVER
+        self._conditions: Conditions | None = None  # made when it reports something
+        self._opened = False
         self._bugs = _NO_BUGS
-        self._commands: asyncio.Lock | None = None  # made when somebody commands it: few devices ever are
-        self._waiting = 0
         self._tasks: tuple[asyncio.Task[None], ...] = ()
+
+    @property
+    def mailbox(self) -> Mailbox:
+        """Where whoever wants something of the device waits for its turn."""
+        if self._mailbox is None:
+            self._mailbox = Mailbox(self._driver, lambda: self._opened, self._bug)
+        return self._mailbox
+
+    @property
+    def conditions(self) -> Conditions:
+        """What it has reported."""
+        if self._conditions is None:
+            around = self._around
+            self._conditions = Conditions(self.device, around.journal, around.metrics, around.clock, self._kept)
+        return self._conditions
 
     def start(self, spread: float = 0.0) -> None:
         """Begin, the first poll within `spread` seconds: a thousand devices are not asked in one instant."""
@@ -139,64 +152,6 @@ class Runner:
             log.warning("something of ours is left on the device", device=self.device.id, reason=error.detail)
         except Exception as error:
             self._bug(error)
-
-    # -- commands ------------------------------------------------------------------------------------------------
-
-    @asynccontextmanager
-    async def exclusive(self) -> AsyncIterator[AnyDriver]:
-        """The driver, for a command or a template: one at a time, in the order of asking; polls go on beside it.
-
-        Raises Unreachable before it was first asked how it is, Throttled where too many wait already, and Fault in
-        the place of what a driver must not raise; DeviceErrors come through.
-        """
-        if self._commands is None:
-            self._commands = asyncio.Lock()
-        if self._waiting >= COMMANDS_WAITING:
-            raise Throttled("too many commands wait for it already", seconds=RETRY_FIRST)
-        self._waiting += 1
-        try:
-            await self._commands.acquire()
-        finally:
-            self._waiting -= 1
-        try:
-            async with self.shared() as driver:
-                yield driver
-        finally:
-            self._commands.release()
-
-    @asynccontextmanager
-    async def shared(self, passed_on: tuple[type[Exception], ...] = ()) -> AsyncIterator[AnyDriver]:
-        """The driver, for what takes long and disturbs nobody, as a download: others use it meanwhile.
-
-        Raises Unreachable and Fault as `exclusive` does; DeviceErrors come through, and what is `passed_on`.
-        """
-        if not self._opened:
-            raise Unreachable("the bridge has only just started and has not asked it yet")
-        try:
-            yield self._driver
-        except DeviceError:
-            raise
-        except Exception as error:
-            if isinstance(error, passed_on):
-                raise
-            self._bug(error)
-            raise Fault(f"the driver failed: {type(error).__name__}") from error
-
-    async def command(self, command: Command) -> Result:
-        """Have the device do something, once: whatever goes wrong, it is not tried again. Raises DeviceError."""
-        async with self.exclusive() as driver:
-            try:
-                async with asyncio.timeout(COMMAND_LIMIT):
-                    return await driver.command(command)
-            except DeviceError:
-                raise
-            except TimeoutError:
-                raise Unreachable(
-                    f"no end of its answer within {COMMAND_LIMIT:g} s: whether it was done is not known"
-                ) from None
-            except Exception as error:
-                self._bug(error)
-                raise Fault(f"the driver failed: {type(error).__name__}") from error
 
     def poll_soon(self) -> None:
         """Ask the device how it is now rather than when it is due: something happened to it."""
@@ -237,7 +192,8 @@ class Runner:
                 wait, share = wait * share, 1.0
             metrics.polls.labels(driver, outcome).inc()
             metrics.poll_seconds.labels(driver).observe(clock.now().mono - began)
-            await self._conditions.expire()
+            if self._conditions is not None:
+                await self._conditions.expire()
             now = clock.now().mono
             due = math.ceil((now + wait) / TOGETHER) * TOGETHER
             if await clock.wait(self._poll_now, due - now):
@@ -308,7 +264,7 @@ class Runner:
             self._rebooted_at = now
             log.info("device was restarted", device=self.device.id, uptime=reading.facts["uptime"])
             data = {"uptime": str(reading.facts["uptime"])}
-            await self._conditions.note(DeviceEvent(EventKind.REBOOT, topic="uptime", data=data))
+            await self.conditions.note(DeviceEvent(EventKind.REBOOT, topic="uptime", data=data))
 
     async def _failed(self, error: DeviceError) -> float:
         """Make state of an error; returns the seconds until the device is asked again."""
@@ -410,12 +366,13 @@ class Runner:
         elif event.kind in (EventKind.CONFIG_CHANGED, EventKind.STREAM):
             # However many come, polls are POLL_GAP apart.
             self._poll_now.set()
-        await self._conditions.note(event)
+        await self.conditions.note(event)
 
     async def _events_are_hearsay(self) -> None:
         now = self._around.clock.now()
         await self._advance(lambda state: (device.events_lost(state, now), []))
-        self._conditions.events_lost()
+        if self._conditions is not None:
+            self._conditions.events_lost()
 
     # -- state -----------------------------------------------------------------------------------------------------
 
