@@ -66,7 +66,7 @@ class AkuvoxSimulator(HttpSimulator):
         super().__init__(name, **options)
         self.kind = kind
         self.model_name, self.model = model, MODELS[model]
-        self.access = Access(auth, self.username, self.password, self.accepts)
+        self.access = Access(auth, self.username, self.password, self.accepts, time.monotonic)
         self.config = factory(self.model, action_urls=action_urls, syslog=syslog)
         self.urls = ActionUrls(self.config)
         self.sip_status = "2"

@@ -37,6 +37,15 @@ class Dropped(Exception):
     """The connection went away before the first byte of an answer: an idle one that the device had closed."""
 
 
+class Redirected(ProtocolError):
+    """It sends us elsewhere, where nobody follows. `target` is where to, without a query: that may be our own, with a
+    password in it."""
+
+    def __init__(self, target: str) -> None:
+        super().__init__(f"it redirects to {target}, which is not followed: list that address if it is right")
+        self.target = target
+
+
 # Many cameras close a kept-alive connection just as the next request arrives on it. Twice more is enough.
 _once_more = AsyncRetrying(
     retry=retry_if_exception_type(Dropped), stop=stop_after_attempt(2), wait=wait_random(0, 0.1), reraise=True
@@ -115,8 +124,7 @@ async def _attempt(
 
 def refuse_redirect(response: aiohttp.ClientResponse) -> None:
     if 300 <= response.status < 400 and "Location" in response.headers:
-        target = response.headers["Location"][:200]
-        raise ProtocolError(f"it redirects to {target}, which is not followed: list that address if it is right")
+        raise Redirected(response.headers["Location"].partition("?")[0][:200])
 
 
 @contextmanager
