@@ -204,8 +204,8 @@ class Api:
         if reply.status == 403:
             # In the mode in which it leaves the factory an empty list lets nobody in, and it asks for no login.
             raise AuthFailed(
-                f"its HTTP API lets only listed addresses in, and this one is not listed (HTTP 403): {SWITCH_ON}, or put "
-                "the bridge's address on that list"
+                "its HTTP API lets only listed addresses in, and this one is not listed (HTTP 403): "
+                f"{SWITCH_ON}, or put the bridge's address on that list"
             )
         return reply
 

@@ -37,7 +37,8 @@ def step(call: Call | None, signal: CallSignal, now: float) -> tuple[Call | None
     """The call as it is then, and what is news. `now` is monotonic."""
     events: list[DeviceEvent] = []
     if call is not None and now - call.heard > SILENCE:
-        call, events = None, [_event(call, _end(call), None)]
+        events.append(_event(call, _end(call), None))
+        call = None
     if signal.signal in (Signal.START, Signal.PROGRESS, Signal.INCOMING):
         return _begun(call, signal, now, events)
     if call is None:

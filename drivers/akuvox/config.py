@@ -36,8 +36,9 @@ class AkuvoxConfig(BaseModel):
         description="host name in its syslog lines, where several panels stand behind one address",
     )
     relay_username: str | None = Field(
-        None, max_length=64, description="user of `Open Relay via HTTP`, for models without a relay API; the login's own"
-        " if not given",
+        None,
+        max_length=64,
+        description="user of `Open Relay via HTTP`, for models without a relay API; the login's own if not given",
     )
     relay_password: SecretValue | None = Field(None, description="its password: env:NAME, file:PATH or cred:NAME")
     picture_port: int = Field(8080, ge=1, le=65535, description="TCP port of its pictures (picture.jpg)")

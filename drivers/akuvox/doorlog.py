@@ -75,7 +75,7 @@ def entry(item: Mapping[str, Any]) -> Entry:
 def _stamp(date: str, time: str) -> str:
     for form in _DATES:
         try:
-            return str(datetime.strptime(f"{date} {time[:8]}", f"{form} %H:%M:%S"))
+            return str(datetime.strptime(f"{date} {time[:8]}", f"{form} %H:%M:%S"))  # noqa: DTZ007 - local time
         except ValueError:
             continue
     return ""
