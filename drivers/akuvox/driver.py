@@ -34,7 +34,7 @@ from drivers.transports.standing import standing_callback
 # Seconds between two looks at the door log and at what of ours stands in the panel. A poll does it when the last look
 # is older than `LOOK`; where polls are rarer than that, events() does it after `LATEST`.
 LOOK = 45.0
-LATEST = 75.0
+LATEST = 66.0
 LOG_ALONE = 15.0  # where the door log is all that there is
 RARELY = 10  # every so many polls, what rarely changes is read
 HOLD = 5  # seconds that a door is open where the panel does not tell
@@ -202,6 +202,7 @@ class AkuvoxDriver(Driver[AkuvoxConfig]):
                 syslog = await self.io.syslog.register(self.device, listening.line, name=self.config.syslog_name)
             self._registered = callback, syslog
             self._listening = listening
+            await self._clock()
             await self._look()
             yield DeviceEvent(EventKind.RESYNC)
             while not self._over:

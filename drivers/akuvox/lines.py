@@ -66,7 +66,7 @@ def meaning(line: Line, at: float | None) -> Told | CallSignal | None:
     tag = _TAG.search(text)
     if tag is None and (line.severity == DEBUG or any(word in text for word in _NOISE)):
         return None
-    said = _SECRET.sub(r"\1***", text[tag.start() if tag else -len(line.text) :])[:512] or "empty"
+    said = _SECRET.sub(r"\1***", text[tag.end() :].lstrip(": ") if tag else line.text)[:512]
     topic = tag[1] if tag else line.app or "syslog"
     return Told(DeviceEvent(EventKind.VENDOR, source_time=at, topic=topic, data={"text": said}))
 

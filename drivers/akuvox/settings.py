@@ -90,7 +90,7 @@ def _switch(key: str, on: str = "1") -> Setting:
 
 
 def _number(key: str, low: int, high: int) -> Setting:
-    return Setting(key, Between(low, high, 1), _whole)
+    return Setting(key, Between(low, high, 1), _whole, lambda value: str(round(value)))
 
 
 _VOLUME = Between(0, 100, 0, 4)

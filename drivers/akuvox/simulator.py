@@ -344,7 +344,7 @@ class AkuvoxSimulator(HttpSimulator):
                 self._enter(details["by"], details.get("granted", True), details.get("code", ""), 1)
             case "vendor_event":
                 text = next(iter(details["data"].values()), "")
-                self.say(f"NEW_LOG:{details['topic']} {text}")
+                self.say(f"NEW_LOG:{text}")
                 await self.urls.fire("AlarmLog", self._values(remote=text))
             case "drop_subscriptions":
                 self.config |= {key: "" for key in self.config if key.startswith(URLS) and "://" in self.config[key]}
