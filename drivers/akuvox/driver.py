@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Collection, Mapping
 from typing import ClassVar
 
 from bridge.driver import Callback, Driver, DriverIO, SyslogRegistration
-from bridge.errors import Rejected, Unsupported
+from bridge.errors import ProtocolError, Rejected, Unsupported
 from bridge.model import (
     Capability,
     Channel,
@@ -71,6 +71,7 @@ class AkuvoxDriver(Driver[AkuvoxConfig]):
         "_relays",
         "_serial",
         "_standing",
+        "_trouble",
         "_uptime",
     )
 
@@ -89,6 +90,7 @@ class AkuvoxDriver(Driver[AkuvoxConfig]):
         self._registered: tuple[Callback | None, SyslogRegistration | None] = (None, None)
         self._looked_at = 0.0
         self._looking = False
+        self._trouble = ""  # what does not work of its ways to report
         self._over = False
 
     async def close(self) -> None:
@@ -124,7 +126,7 @@ class AkuvoxDriver(Driver[AkuvoxConfig]):
         info = await self._api.info()
         facts: dict[str, Fact] = await self._clock()
         if info.sip:
-            facts["sip_registered"] = info.sip == "2"
+            facts["sip_registered"] = info.sip.lower() in ("2", "registered", "online")
         if self._relay_api:
             if self._polls % RARELY == 0:
                 self._relay_config = self._of_relays(await self._api.relay_config())
@@ -181,6 +183,7 @@ class AkuvoxDriver(Driver[AkuvoxConfig]):
         return {
             "action_urls": standing.urls,
             "syslog": "ours after a reboot" if waits else standing.syslog,
+            **({"events_problem": self._trouble} if self._trouble else {}),
             **{name: count for name, count in counted.items() if count},
         }
 
@@ -213,6 +216,7 @@ class AkuvoxDriver(Driver[AkuvoxConfig]):
                     return
                 if event is not None:
                     yield event
+                    await listening.keep()
                 listening.expire()
                 if clock.now().mono >= due and not self._looking:
                     await self._clock()
@@ -232,24 +236,22 @@ class AkuvoxDriver(Driver[AkuvoxConfig]):
         listening = self._listening
         if listening is None or self._looking:
             return
-        self._looking = True
+        self._looking, troubles = True, []
         try:
-            try:
-                if await self._standing.look(*self._registered):
-                    self.io.log.warning("the panel had lost what the bridge had set for events; it is set again")
-                    listening.resync()
-            except (Unsupported, Rejected) as error:
-                self._refused(error)
-            try:
-                await listening.read_log()
-            except (Unsupported, Rejected) as error:
-                self._refused(error)
+            for look in (self._mend, listening.read_log):
+                try:
+                    await look()
+                except (Unsupported, Rejected, ProtocolError) as error:
+                    troubles.append(error.detail)  # the panel itself is well, by what it says elsewhere
+            self._trouble = "; ".join(troubles)
             self._looked_at = self.io.clock.now().mono
         finally:
             self._looking = False
 
-    def _refused(self, error: Unsupported | Rejected) -> None:
-        self.io.log.debug("the panel lacks a way to report", reason=error.detail)
+    async def _mend(self) -> None:
+        if await self._standing.look(*self._registered) and self._listening is not None:
+            self.io.log.warning("the panel had lost what the bridge had set for events; it is set again")
+            self._listening.resync()
 
     # -- what it is set to ---------------------------------------------------------------------------------------
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import replace
@@ -21,15 +22,16 @@ TOGETHER = 10.0  # seconds within which all live ways tell of one thing
 FRESH = 90.0  # seconds: what the door log alone told is that old at most
 PAGES = 10  # of the door log at one look
 PAGE = 10
-_CURSOR = "doorlog"  # in io.memory
+LIVE = 20  # things that are remembered over a restart
+_CURSOR, _LIVE = "doorlog", "live"  # in io.memory: the cursor, and what was told since it was set
 
 
 class Listening:
     """One panel, from the beginning of `events()` to its end."""
 
     __slots__ = (
-        "_api", "_call", "_channel", "_cursor", "_io", "_looked_at", "_once", "_serial", "_standing", "heard_lines",
-        "ignored", "inbox", "repeated",
+        "_api", "_call", "_channel", "_cursor", "_io", "_kept", "_looked_at", "_once", "_serial", "_standing",
+        "heard_lines", "ignored", "inbox", "repeated",
     )  # fmt: skip
 
     def __init__(self, api: Api, standing: Standing, io: DriverIO, channel: str, serial: str) -> None:
@@ -42,6 +44,9 @@ class Listening:
         self._call: calls.Call | None = None
         self._cursor: doorlog.Cursor | None = None
         self._looked_at = 0.0
+        self._kept = io.memory.get(_LIVE)
+        for kind, detail in _pairs(self._kept):
+            self._once.told_live(kind, detail, io.clock.now().mono)
         self.inbox = Inbox(io, fresh=FRESH)
         self.heard_lines = False
         self.ignored = 0  # noise
@@ -84,6 +89,15 @@ class Listening:
         if cursor != before:
             await self._io.memory.put(_CURSOR, str(cursor))
         self._cursor = cursor
+        await self.keep()
+
+    async def keep(self) -> None:
+        """What was told and the door log still has to tell, so that after a restart it is not told again."""
+        live = self._once.live(self._looked_at - TOGETHER)[-LIVE:]
+        kept = json.dumps(live) if live else None
+        if kept != self._kept:
+            self._kept = kept
+            await self._io.memory.put(_LIVE, kept)
 
     async def _entries(self, since: doorlog.Cursor | None) -> list[doorlog.Entry]:
         """The newest ones, back to what is known."""
@@ -144,3 +158,10 @@ class Listening:
             else zones.nearest_year(month, day, clock, now)
         )
         return None if local is None else zones.moment(local, self._standing.zone)
+
+
+def _pairs(text: str | None) -> list[tuple[str, str]]:
+    try:
+        return [(str(kind), str(detail)) for kind, detail in json.loads(text or "[]")]
+    except (ValueError, TypeError):
+        return []

@@ -99,6 +99,14 @@ class Once:
         self._heard.append(_Heard(told.kind, told.detail, now, {way}))
         return True
 
+    def live(self, since: float) -> list[tuple[str, str]]:
+        """Kind and detail of what was told since then, and not yet by the door log."""
+        return [(one.kind, one.detail) for one in self._heard if one.at >= since and Way.LOG not in one.ways]
+
+    def told_live(self, kind: str, detail: str, now: float) -> None:
+        """It was told in an earlier life of the bridge: only the door log can still tell of it."""
+        self._heard.append(_Heard(kind, detail, now, {Way.URL, Way.LINE}))
+
 
 def card(number: str) -> str:
     """The number of a card in our own way, "" for what is none."""
