@@ -70,6 +70,7 @@ class AkuvoxSimulator(HttpSimulator):
         self.config = factory(self.model, action_urls=action_urls, syslog=syslog)
         self.urls = ActionUrls(self.config)
         self.sip_status = "2"
+        self.door_log = True  # whether its firmware has one
         self.log: list[dict[str, str]] = []  # oldest first
         self.opened_for: list[Mapping[str, Any]] = []  # what each opening was asked with
         self.requests: list[str] = []  # what was asked: method, path, target of the envelope
@@ -195,7 +196,7 @@ class AkuvoxSimulator(HttpSimulator):
                 return self._read(data)
             case "config", "set":
                 return self._write(request, envelope)
-            case "doorlog", "get":
+            case "doorlog", "get" if self.door_log:
                 page = data.get("page") if isinstance(data, dict) else request.query.get("page")
                 return self._door_log(int(page or 1))
         return web.Response(text=_NO_HANDLER, content_type="text/plain")
