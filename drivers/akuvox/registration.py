@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from datetime import tzinfo
 
 from bridge.driver import Callback, DriverIO, SyslogRegistration
+from bridge.errors import Rejected, Unsupported
 from drivers.akuvox import actions, zones
 from drivers.akuvox.api import Api
 
@@ -23,7 +24,7 @@ _PATH, _TARGET, _SWITCHED = "callback", "syslog", "switched_on"
 
 class Standing:
     """`urls` and `syslog` say how it stands, for people: ours, taken (somebody else's), none (it has no such thing),
-    off (the bridge does not listen, or may not switch it on)."""
+    refused (it does not take ours), off (the bridge does not listen)."""
 
     __slots__ = ("_api", "_io", "_keys", "_told", "changed", "syslog", "urls", "zone")
 
@@ -45,14 +46,25 @@ class Standing:
         config = await self._read()
         before = self.urls, self.syslog
         urls, targets = self._of_urls(config, callback), self._of_syslog(config, syslog)
-        if actions.ENABLE in urls:
-            await self._io.memory.put(_SWITCHED, "1")
+        self._report()
+        refusal: Rejected | Unsupported | None = None
+        if urls:
+            if actions.ENABLE in urls:
+                await self._io.memory.put(_SWITCHED, "1")
+            try:
+                await self._api.write(urls)
+            except (Rejected, Unsupported) as error:
+                # The other way may work all the same.
+                self.urls, refusal = "refused", error
         if targets:
             await self._io.memory.put(_TARGET, f"{targets[SERVER]}:{targets[PORT]}")
-            self.changed = True
-        if urls or targets:
-            await self._api.write({**urls, **targets})
-        self._report()
+            try:
+                await self._api.write(targets)
+                self.changed = True
+            except (Rejected, Unsupported) as error:
+                self.syslog, refusal = "refused", error
+        if refusal is not None:
+            raise refusal
         return (bool(urls) and before[0] == "ours") or (bool(targets) and before[1] == "ours")
 
     async def take_back(self) -> None:

@@ -71,6 +71,7 @@ class AkuvoxSimulator(HttpSimulator):
         self.urls = ActionUrls(self.config)
         self.sip_status = "2"
         self.door_log = True  # whether its firmware has one
+        self.refuses = ""  # keys that begin so are not taken
         self.log: list[dict[str, str]] = []  # oldest first
         self.opened_for: list[Mapping[str, Any]] = []  # what each opening was asked with
         self.requests: list[str] = []  # what was asked: method, path, target of the envelope
@@ -272,7 +273,7 @@ class AkuvoxSimulator(HttpSimulator):
             return _reply(-1, "set", "unsupport action")
         if any(key not in self.config or not isinstance(value, str) for key, value in wanted.items()):
             return _reply(-1, "set", "Error param")
-        if any(refused(key, value) for key, value in wanted.items()):
+        if any(refused(key, value) or (self.refuses and key.startswith(self.refuses)) for key, value in wanted.items()):
             return _reply(-1, "set", "Invalid value")
         self.config |= wanted
         if not self._reboot_for_syslog:

@@ -82,6 +82,10 @@ class Rig:
         self.stack.push_async_callback(driver.close)
         return driver
 
+    async def asked(self, what: str, times: int) -> None:
+        """Until the panel was asked that so many times."""
+        await until(lambda: self.simulator.requests.count(what) >= times, 5, f"{what} {times} times")
+
     @asynccontextmanager
     async def ear(self, driver: AkuvoxDriver) -> AsyncIterator[Ear]:
         ear = Ear(driver)

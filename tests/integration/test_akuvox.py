@@ -182,6 +182,9 @@ async def test_a_firmware_that_nobody_knows_is_found_out() -> None:
         there.simulator.model_name = "Z99"
         driver = await there.driver()
         await driver.probe()
+        async with there.ear(driver):
+            assert (await driver.poll()).facts["action_urls"] == "ours"
+        assert there.simulator.registrations() > 10
         await write(driver, {"audio": {"speaker": 100}})
         assert there.simulator.config["Config.Settings.HANDFREE.SpkVol"] == "15"
 
@@ -296,18 +299,16 @@ async def test_a_copy_of_its_configuration_in_another_panel_is_not_believed() ->
 
 
 async def test_a_stranger_who_knows_a_name_is_only_a_hint() -> None:
-    """A line that its host name assigns could be anybody's."""
-    async with rig() as there:
-        driver = await there.driver(syslog_name="gate-1")
+    """A line that its host name assigns could be anybody's; it hides nothing that the panel says."""
+    async with rig(syslog=False) as there:
+        driver = await there.driver()
         await driver.probe()
         async with there.ear(driver) as ear:
             assert driver._listening is not None
-            for registered in there.syslog._by_name["gate-1"]:
-                registered.handler(
-                    Line("x", raw="OPENDOOR_LOG:Type:RF KeyCode:AA Relay:1 Status:Successful", hint=True)
-                )
-            (event,) = await ear.heard(EventKind.ACCESS)
-            assert event.hint
+            said = "OPENDOOR_LOG:Type:RF KeyCode:AA Relay:1 Status:Successful"
+            driver._listening.line(Line(said, raw=said, hint=True))
+            await there.simulator.act("card", code="AA")
+            assert [one.hint for one in await ear.heard(EventKind.ACCESS, 2)] == [True, False]
 
 
 # -- what of ours stands in it -------------------------------------------------------------------------------------
@@ -328,7 +329,7 @@ async def test_somebody_else_s_addresses_are_left_alone_and_told_of_once() -> No
             await driver.probe()
             async with there.ear(driver):
                 await clock.advance(LATEST + 1)
-                await until(lambda: there.simulator.requests.count("POST config get") >= 1, 5)
+                await there.asked("POST config get", 1)
                 facts = (await driver.poll()).facts
         assert (facts["action_urls"], facts["syslog"]) == ("ours", "taken")
         assert sum("somebody else" in line for line in said) == 1
@@ -357,16 +358,16 @@ async def test_what_it_lost_is_set_again_and_what_is_right_is_not_written() -> N
         await driver.probe()
         async with there.ear(driver) as ear:
             once, stands = there.simulator.writes(), there.simulator.registrations()
-            assert once == 1
+            assert once == 2  # its action URLs, and the target of its lines
             for _ in range(3):
                 reads = there.simulator.requests.count("POST config get")
                 await clock.advance(LATEST + 1)
-                await until(lambda reads=reads: there.simulator.requests.count("POST config get") > reads, 5)
+                await there.asked("POST config get", reads + 1)
             assert there.simulator.writes() == once
             await there.simulator.act("drop_subscriptions")
             await clock.advance(LATEST + 1)
             await ear.heard(EventKind.RESYNC, 2)
-            assert (there.simulator.writes(), there.simulator.registrations()) == (once + 1, stands)
+            assert (there.simulator.writes(), there.simulator.registrations()) == (once + 2, stands)
 
 
 async def test_a_restart_of_the_bridge_writes_nothing_and_repeats_nothing() -> None:
@@ -423,6 +424,19 @@ async def test_events_off_takes_back_what_is_ours_and_nothing_else() -> None:
         assert there.simulator.config[f"{URLS}Enable"] == "1"  # their address stands there
         with pytest.raises(Unsupported):
             await anext(aiter(quiet.events()))
+
+
+async def test_one_way_that_is_refused_does_not_close_the_other() -> None:
+    async with rig(reboot_for_syslog=False) as there:
+        there.simulator.refuses = URLS
+        driver = await there.driver()
+        await driver.probe()
+        async with there.ear(driver) as ear:
+            await there.simulator.act("card", code="AAAA")
+            await ear.heard(EventKind.ACCESS)
+            facts = (await driver.poll()).facts
+            assert (facts["action_urls"], facts["syslog"]) == ("refused", "ours")
+            assert "Invalid value" in str(facts["events_problem"])
 
 
 async def test_a_panel_whose_firmware_lacks_the_door_log_is_well_all_the_same() -> None:
