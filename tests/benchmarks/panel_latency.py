@@ -50,7 +50,7 @@ class Receiver:
     async def handle(self, request: web.BaseRequest) -> web.Response:
         body, now = await request.read(), time.perf_counter()
         event = json.loads(body)["event"]
-        waiting = self.sent.get((event["device"], event["kind"]))
+        waiting = self.sent.get((event["device"]["id"], event["kind"]))
         if waiting:
             self.took.append(now - waiting.popleft())
         return web.Response()

@@ -61,13 +61,14 @@ def test_step_by_step(tmp_path: Path) -> None:
 def test_its_inventory_samples_are_right(tmp_path: Path) -> None:
     blocks = re.findall(r"^( *)```yaml\n(.*?)```", README, re.DOTALL | re.MULTILINE)
     texts = [re.sub(f"^{indent}", "", text, flags=re.MULTILINE) for indent, text in blocks]
-    devices, server, http = texts
+    cameras, panels, server, http = texts
     config = tmp_path / "config.yaml"
-    config.write_text(devices + server + http)
-    secrets = {"CAMERA_PASSWORD": "x1y2z3", "PUSHER_SECRET": "a", "VMS_SECRET": "b"}
-    done = cli("check", "-c", config, environ=secrets)
-    assert done.returncode == 0, done.stderr
-    assert "1 devices, 2 sinks" in done.stdout
+    secrets = {"CAMERA_PASSWORD": "x1y2z3", "PANEL_PASSWORD": "z3y2x1", "PUSHER_SECRET": "a", "VMS_SECRET": "b"}
+    for devices in (cameras, panels):
+        config.write_text(devices + server + http)
+        done = cli("check", "-c", config, environ=secrets)
+        assert done.returncode == 0, done.stderr
+        assert "1 devices, 2 sinks" in done.stdout
 
 
 def test_its_links_lead_somewhere() -> None:

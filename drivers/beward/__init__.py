@@ -1,0 +1,1 @@
+"""Beward intercoms: DKS panels of apartment houses and DS panels of single doors."""
