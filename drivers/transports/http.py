@@ -38,7 +38,8 @@ class Dropped(Exception):
 
 
 class Redirected(ProtocolError):
-    """It sends us elsewhere, where nobody follows. `target` is where to."""
+    """It sends us elsewhere, where nobody follows. `target` is where to, without a query: that may be our own, with a
+    password in it."""
 
     def __init__(self, target: str) -> None:
         super().__init__(f"it redirects to {target}, which is not followed: list that address if it is right")
@@ -123,7 +124,7 @@ async def _attempt(
 
 def refuse_redirect(response: aiohttp.ClientResponse) -> None:
     if 300 <= response.status < 400 and "Location" in response.headers:
-        raise Redirected(response.headers["Location"][:200])
+        raise Redirected(response.headers["Location"].partition("?")[0][:200])
 
 
 @contextmanager
