@@ -36,6 +36,7 @@ from bridge.model import (
 )
 from bridge.secrets import Secret
 from bridge.settings.plan import Configuration, Step
+from bridge.syslog.message import Line
 
 API_VERSION = 1
 BODY_LIMIT = 256 << 10  # bytes that a device may send to its callback at once, unless its driver says otherwise
@@ -105,7 +106,7 @@ class CallbackRequest:
 
     method: str
     query: str
-    content_type: str
+    content_type: str  # the whole header, parameters included
     body: bytes
     source: str  # the sender's IP address
 
@@ -116,6 +117,11 @@ class Callback(Protocol):
     @property
     def url(self) -> str: ...
 
+    @property
+    def path(self) -> str:
+        """The secret in it."""
+        ...
+
     def close(self) -> None: ...
 
 
@@ -123,10 +129,16 @@ class Callbacks(Protocol):
     """Where devices call the bridge. Only what comes from the device's own address reaches the handler."""
 
     def register(
-        self, device: Device, handler: Callable[[CallbackRequest], Awaitable[None]], *, body_limit: int = BODY_LIMIT
+        self,
+        device: Device,
+        handler: Callable[[CallbackRequest], Awaitable[None]],
+        *,
+        body_limit: int = BODY_LIMIT,
+        path: str | None = None,
     ) -> Callback:
         """The handler raises asyncio.QueueFull when it can take no more now (503: the device may send that again),
-        and a `DeviceError` for what it cannot read (400). `body_limit` is in bytes."""
+        and a `DeviceError` for what it cannot read (400). `body_limit` is in bytes; `path` is one that an earlier
+        registration got, for devices that keep it."""
         ...
 
 
@@ -177,10 +189,30 @@ class Traps(Protocol):
     async def register(self, device: Device, access: TrapAccess, handler: Callable[[Trap], None]) -> Registration: ...
 
 
+class SyslogRegistration(Registration, Protocol):
+    """`host` and `port` are what the device is to be told."""
+
+    @property
+    def host(self) -> str: ...
+
+    @property
+    def port(self) -> int: ...
+
+
+class SyslogIntake(Protocol):
+    """Where devices send syslog. What comes from the device's address reaches the handler; `name` is the host name in
+    its lines, which tells several devices behind one address apart. The handler must not wait, and raises
+    asyncio.QueueFull for what it cannot take."""
+
+    async def register(
+        self, device: Device, handler: Callable[[Line], None], *, name: str | None = None
+    ) -> SyslogRegistration: ...
+
+
 class DriverIO:
     """Everything a driver may touch, handed in so that tests control it."""
 
-    __slots__ = ("callbacks", "clock", "device_id", "gate", "http", "memory", "random", "traps")
+    __slots__ = ("callbacks", "clock", "device_id", "gate", "http", "memory", "random", "syslog", "traps")
 
     def __init__(
         self,
@@ -192,6 +224,7 @@ class DriverIO:
         memory: Memory,
         callbacks: Callbacks | None = None,
         traps: Traps | None = None,
+        syslog: SyslogIntake | None = None,
     ) -> None:
         self.device_id = device_id
         self.http = http  # shared by all devices; no cookies, no redirects followed
@@ -200,6 +233,7 @@ class DriverIO:
         self.memory = memory
         self.callbacks = callbacks  # None where the inventory opens no callback listener
         self.traps = traps  # None where the inventory opens no listener for traps
+        self.syslog = syslog  # None where the inventory opens no listener for syslog
         self.gate = Gate(clock)
 
     @property
@@ -257,7 +291,12 @@ class Driver(Generic[C]):
         """Get ready to talk. Called once, before anything else."""
 
     async def close(self) -> None:
-        """Let go of everything on the device (subscriptions) and here. Safe twice, and without open()."""
+        """Let go of everything on the device (subscriptions) and here. Safe twice, and without open(). What of ours
+        stands in the device's own configuration (an address that it calls) stays, so that a restart changes nothing."""
+
+    async def release(self) -> None:
+        """The device leaves the inventory: take everything of ours out of its configuration, and nothing else. Called
+        at most once, before close(). Raises `DeviceError`."""
 
     async def probe(self) -> Identity:
         """Ask who answers and what it can do. Raises `DeviceError`."""

@@ -39,6 +39,8 @@ class Metrics:
         self.callbacks = counter("callbacks", "Calls from devices by outcome", "outcome")
         self.traps = counter("traps", "SNMP traps and informs by outcome", "outcome")
         self.traps_waiting = gauge("traps_waiting", "SNMP traps and informs that wait to be read")
+        self.syslog = counter("syslog", "Lines of syslog by outcome", "outcome")
+        self.syslog_waiting = gauge("syslog_waiting", "Lines of syslog that wait to be read")
         # Store
         self.commit_seconds = seconds("commit", "From a change of state to its being on disk")
         self.store_waiting = gauge("store_waiting", "Writes that wait for the store")

@@ -230,13 +230,17 @@ Sample = ServerSample | ProcessSample
 class Reading:
     """What one poll found. `streams` maps channel keys to their streams, high first; a channel that is not in
     it keeps what was known. `facts` are named values for people: clock offset in seconds, SIP registered, ...
-    `ports` are those of a switch, by their numbers in the inventory. Each of `samples` is one push."""
+    The fact `uptime`, in seconds, tells a restart when it goes back. `ports` are those of a switch, by their numbers in
+    the inventory. Each of `samples` is one push. `mark` is whatever names the unit and its firmware, where the poll
+    sees that anyway: when it changes, the device is identified anew.
+    """
 
     rung: Rung
     streams: Mapping[str, tuple[Stream, ...]] = field(default_factory=dict)
     facts: Mapping[str, Fact] = field(default_factory=dict)
     ports: Mapping[int, Port] = field(default_factory=dict)
     samples: tuple[Sample, ...] = ()
+    mark: str = ""
 
 
 class EventKind(StrEnum):

@@ -20,17 +20,18 @@ import structlog
 
 from bridge import backoff
 from bridge.clock import Clock, Wake
+from bridge.conditions import Conditions
 from bridge.driver import AnyDriver
 from bridge.errors import AuthFailed, DeviceError, Fault, Locked, Throttled, Unreachable, Unsupported
 from bridge.journal import Journal
 from bridge.metrics import Metrics
-from bridge.model import Capability, Command, Device, DeviceEvent, EventKind, Identity, Kind, Result, Rung
+from bridge.model import Capability, Command, Device, DeviceEvent, EventKind, Identity, Kind, Reading, Result, Rung
 from bridge.pushes import render
 from bridge.pushes.labels import Labels
-from bridge.state import alarm, device
-from bridge.state.alarm import Alarm
+from bridge.state import device
 from bridge.state.device import BEHIND, Change, DeviceState, StatusChange, Step
 from bridge.state.reachability import Reach, Way
+from bridge.state.restart import restarted
 from bridge.store import kept
 from bridge.store.store import Store
 from bridge.store.writer import StoreError
@@ -47,8 +48,7 @@ POLL_LIMIT = 120.0  # seconds that a poll may take in all, whatever the driver t
 CLOSE_LIMIT = 3.0
 COMMAND_LIMIT = 60.0  # seconds that a command may take, whatever the driver thinks
 COMMANDS_WAITING = 16  # for one device; whoever asks for more is refused
-ALARMS = 256  # conditions remembered of one device; one with more sources than that is making them up
-ALARMS_PER_CHANNEL = 4  # or so many for each of its channels, where that is more
+REBOOT_TOLD = 300.0  # seconds in which a restart that the device has reported is not inferred once more
 
 _NO_BUGS: frozenset[str] = frozenset()
 log = structlog.get_logger("device")
@@ -73,17 +73,19 @@ class Runner:
     """Watches one device from `start` to `stop`."""
 
     __slots__ = (
-        "_alarms",
         "_around",
         "_back",
         "_bugs",
         "_commands",
+        "_conditions",
         "_driver",
         "_identified",
         "_lock",
+        "_mark",
         "_opened",
         "_poll_now",
         "_ready",
+        "_rebooted_at",
         "_tasks",
         "_waiting",
         "device",
@@ -103,7 +105,9 @@ class Runner:
         self._opened = False
         self._identified = False
         self._ready = False  # online, identified, authorised: it can be listened to
-        self._alarms: dict[tuple[str | None, EventKind, str, str], Alarm] = {}
+        self._mark = ""  # of the unit that was identified
+        self._rebooted_at = -math.inf  # monotonic
+        self._conditions = Conditions(device, around.journal, around.metrics, around.clock, self._kept)
         self._bugs = _NO_BUGS
         self._commands: asyncio.Lock | None = None  # made when somebody commands it: few devices ever are
         self._waiting = 0
@@ -113,18 +117,26 @@ class Runner:
         """Begin, the first poll within `spread` seconds: a thousand devices are not asked in one instant."""
         self._tasks = (asyncio.create_task(self._guard(self._poll_forever, spread)),)
 
-    async def stop(self) -> None:
-        """End, and let the driver let go of what it holds on the device, within a few seconds."""
+    async def stop(self, *, for_good: bool = False) -> None:
+        """End, and let the driver let go of what it holds on the device, within a few seconds. `for_good`: the device
+        has left the inventory."""
         while tasks := self._tasks:
             self._tasks = ()
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
+        if for_good and self._opened:
+            await self._let_go(self._driver.release)
+        await self._let_go(self._driver.close)
+
+    async def _let_go(self, call: Callable[[], Awaitable[None]]) -> None:
         try:
             async with asyncio.timeout(CLOSE_LIMIT):
-                await self._driver.close()
+                await call()
         except TimeoutError:
             log.info("device did not let go in time", device=self.device.id)
+        except DeviceError as error:
+            log.warning("something of ours is left on the device", device=self.device.id, reason=error.detail)
         except Exception as error:
             self._bug(error)
 
@@ -225,7 +237,7 @@ class Runner:
                 wait, share = wait * share, 1.0
             metrics.polls.labels(driver, outcome).inc()
             metrics.poll_seconds.labels(driver).observe(clock.now().mono - began)
-            await self._expire_alarms()
+            await self._conditions.expire()
             now = clock.now().mono
             due = math.ceil((now + wait) / TOGETHER) * TOGETHER
             if await clock.wait(self._poll_now, due - now):
@@ -244,7 +256,9 @@ class Runner:
                     self._opened = True
                 if not self._identified:
                     await self._identify()
-                reading = await self._driver.poll()
+                before, reading = self.state, await self._driver.poll()
+                if self._is_another(before, reading):
+                    await self._identify()
         except DeviceError as error:
             return await self._failed(error), error.kind
         except Exception as error:
@@ -254,12 +268,20 @@ class Runner:
             self._bug(error)
             fault = Fault(f"the driver failed: {type(error).__name__}")
             return await self._failed(fault), fault.kind
+        if restarted(before.facts, reading.facts):
+            await self._restart_inferred(reading)
         await self._advance(lambda state: device.answered(state, self.device, reading, self._around.clock.now()))
         if reading.ports and self._around.wiring is not None:
             await self._around.wiring.read(self.device, reading.ports)
         # A worse status that a poll saw for the first time is looked at again soon.
         doubt = any(one.status.doubt for one in self.state.cameras.values())
         return (min(RETRY_FIRST, policy.poll) if doubt else backoff.jittered(policy.poll, rng)), "ok"
+
+    def _is_another(self, before: DeviceState, reading: Reading) -> bool:
+        """Whether the poll found another unit, another firmware, or the same after a restart: it may have learned to do
+        other things."""
+        known, self._mark = self._mark, reading.mark
+        return (known != reading.mark and bool(known)) or restarted(before.facts, reading.facts)
 
     async def _identify(self) -> None:
         identity = await self._driver.probe()
@@ -274,10 +296,19 @@ class Runner:
                 model=identity.model,
                 firmware=identity.firmware,
             )
-        self._identified = True
+        self._identified, self._mark = True, ""
         await self._advance(lambda state: (replace(state, identity=identity), []))
         if self._around.identified is not None:
             await self._around.identified(self, before)
+
+    async def _restart_inferred(self, reading: Reading) -> None:
+        """Its uptime went back: into the record, unless it has told so itself."""
+        now = self._around.clock.now().mono
+        if now - self._rebooted_at > REBOOT_TOLD:
+            self._rebooted_at = now
+            log.info("device was restarted", device=self.device.id, uptime=reading.facts["uptime"])
+            data = {"uptime": str(reading.facts["uptime"])}
+            await self._conditions.note(DeviceEvent(EventKind.REBOOT, topic="uptime", data=data))
 
     async def _failed(self, error: DeviceError) -> float:
         """Make state of an error; returns the seconds until the device is asked again."""
@@ -374,48 +405,17 @@ class Runner:
             if known is not None and known.signal_lost != lost:
                 self._poll_now.set()
         elif event.kind is EventKind.REBOOT and not event.initial:
-            self._identified = False
+            self._identified, self._rebooted_at = False, now.mono
             self._poll_now.set()
         elif event.kind in (EventKind.CONFIG_CHANGED, EventKind.STREAM):
             # However many come, polls are POLL_GAP apart.
             self._poll_now.set()
-        await self._note(event)
+        await self._conditions.note(event)
 
     async def _events_are_hearsay(self) -> None:
         now = self._around.clock.now()
         await self._advance(lambda state: (device.events_lost(state, now), []))
-        self._alarms = {key: alarm.events_lost(one) for key, one in self._alarms.items()}
-
-    async def _note(self, event: DeviceEvent) -> None:
-        """Conditions once at their edges, momentary events each time: into the journal."""
-        around, now = self._around, self._around.clock.now()
-        if event.active is None or event.replayed:
-            if not event.initial and event.kind is not EventKind.RESYNC:
-                await self._journal(event, event.active, "event")
-            return
-        key = (event.channel, event.kind, event.topic, event.source)
-        known = self._alarms.get(key)
-        if known is None and len(self._alarms) >= max(ALARMS, ALARMS_PER_CHANNEL * len(self.device.channels)):
-            around.metrics.events_dropped.labels("alarms").inc()
-            return
-        after, change = alarm.step(known, event, now, self.device.policy)
-        if after is not None:
-            self._alarms[key] = after
-        if change is not None:
-            await self._journal(event, change.active, change.reason)
-
-    async def _expire_alarms(self) -> None:
-        now = self._around.clock.now()
-        for key, one in tuple(self._alarms.items()):
-            after, change = alarm.expire(one, now)
-            if change is not None:
-                self._alarms[key] = after
-                channel, kind, topic, source = key
-                event = DeviceEvent(kind, channel=channel, source=source, topic=topic)
-                await self._journal(event, change.active, change.reason)
-
-    async def _journal(self, event: DeviceEvent, active: bool | None, reason: str) -> None:
-        await self._kept(lambda: self._around.journal.add(self.device, event, active, reason))
+        self._conditions.events_lost()
 
     # -- state -----------------------------------------------------------------------------------------------------
 

@@ -32,6 +32,7 @@ from bridge.settings.library import Library
 from bridge.store.store import Store
 from bridge.store.writer import StoreError
 from bridge.supervisor import Applied, Supervisor, http_session
+from bridge.syslog.listener import SyslogListener
 from bridge.traps.listener import TrapListener
 from bridge.web.api import Api
 from bridge.web.callbacks import CallbackListener
@@ -114,7 +115,8 @@ class Service:
         self._around = Surroundings(
             self.store, self.journal, Labels(bridge.locale, bridge.labels), self.metrics, self.clock, self._random
         )
-        self.supervisor = Supervisor(self._around, http, callbacks, await self._listen_for_traps())
+        traps, syslog = await self._listen_for_traps(), await self._listen_for_lines()
+        self.supervisor = Supervisor(self._around, http, callbacks, traps, syslog)
         self.configurator = Configurator(
             self.store,
             runners=lambda: self.supervisor.runners,
@@ -180,7 +182,7 @@ class Service:
 
     async def _take(self, new: Inventory) -> Applied:
         old = self.inventory
-        for name in ("data", "callbacks", "traps"):
+        for name in ("data", "callbacks", "traps", "syslog"):
             if getattr(new.bridge, name) != getattr(old.bridge, name):
                 raise NeedsRestart(f"bridge.{name} has changed, which takes a restart of the bridge")
         self._redactor.learn(new.secrets)
@@ -291,6 +293,17 @@ class Service:
         await listener.open(settings.listen.host, settings.listen.port)
         self._stack.push_async_callback(listener.close)
         log.info("listening for traps", port=listener.port)
+        return listener
+
+    async def _listen_for_lines(self) -> SyslogListener | None:
+        settings = self.inventory.bridge.syslog
+        if settings is None:
+            return None
+        listener = SyslogListener(self.metrics, self.clock)
+        host, port = settings.listen.host, settings.listen.port
+        await listener.open(host, port, settings.ports, settings.host or host)
+        self._stack.push_async_callback(listener.close)
+        log.info("listening for syslog", port=listener.port_of(""))
         return listener
 
     # -- housekeeping ------------------------------------------------------------------------------------------

@@ -11,7 +11,7 @@ import aiohttp
 import structlog
 
 from bridge import registry
-from bridge.driver import AnyDriver, Callbacks, Driver, DriverIO, Traps
+from bridge.driver import AnyDriver, Callbacks, Driver, DriverIO, SyslogIntake, Traps
 from bridge.model import Device, Kind
 from bridge.runner import Runner, Surroundings
 from bridge.state.reachability import Reach
@@ -65,11 +65,13 @@ class Supervisor:
         http: aiohttp.ClientSession,
         callbacks: Callbacks | None,
         traps: Traps | None = None,
+        syslog: SyslogIntake | None = None,
     ) -> None:
         self._around = around
         self._http = http
         self._callbacks = callbacks
         self._traps = traps
+        self._syslog = syslog
         self.runners: dict[str, Runner] = {}
         self._wiring = around.wiring = Wiring(lambda: self.runners, around.store, around.journal, around.clock)
 
@@ -85,7 +87,8 @@ class Supervisor:
         ]
         new = [device.id for device in devices if device.id not in self.runners]
         unchanged = len(self.runners) - len(gone) - len(changed)
-        await self._stop([self.runners.pop(name) for name in [*gone, *changed]])
+        await self._stop([self.runners.pop(name) for name in gone], for_good=True)
+        await self._stop([self.runners.pop(name) for name in changed])
         # Read behind the last commit of the runners that have just been stopped.
         states, memories = await self._around.store.knowledge()
         self._wiring.rewire(devices, states)
@@ -129,14 +132,15 @@ class Supervisor:
             memory=_Memory(self._around.store, device.id, memory),
             callbacks=self._callbacks,
             traps=self._traps,
+            syslog=self._syslog,
         )
         # A panel that is not set up yet has no address, and no driver to talk to it.
         family: type[AnyDriver] = registry.load(device.driver) if device.address else Driver
         driver = family(device, device.config, io)
         return Runner(device, driver, self._around, kept.restore(device, known))
 
-    async def _stop(self, runners: Sequence[Runner]) -> None:
-        await asyncio.gather(*(runner.stop() for runner in runners))
+    async def _stop(self, runners: Sequence[Runner], *, for_good: bool = False) -> None:
+        await asyncio.gather(*(runner.stop(for_good=for_good) for runner in runners))
 
 
 def http_session() -> aiohttp.ClientSession:

@@ -34,6 +34,7 @@ from bridge.settings.vocabulary import Settings
 Port = Annotated[int, Field(strict=True, ge=1, le=65535)]
 Count = Annotated[int, Field(strict=True, ge=1)]
 Text = Annotated[str, Field(min_length=1, max_length=200)]
+DriverName = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[a-z][a-z0-9_]*$")]
 PushName = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9_.-]+$")]
 
 
@@ -104,6 +105,24 @@ class TrapsBlock(Block):
     )
 
 
+class Syslog(Block):
+    """The listener for lines of syslog, over UDP and TCP. Not listening when the block is absent."""
+
+    listen: ListenAddress = Field(
+        description="where to listen, host:port; port 0 takes a free one", examples=["0.0.0.0:5514"]
+    )
+    host: Address | None = Field(
+        None,
+        description="the address that devices are told to send to; needed when it listens on all interfaces",
+        examples=["192.0.2.5"],
+    )
+    ports: dict[DriverName, Port] = Field(
+        default_factory=dict,
+        description="a port of its own for the devices of a driver, by its name; the others share that of `listen`",
+        examples=[{"beward": 45450}],
+    )
+
+
 class Bridge(Block):
     """The bridge itself."""
 
@@ -130,6 +149,7 @@ class Bridge(Block):
     callbacks: Callbacks | None = Field(None, description="the listener for devices that call the bridge")
     files: Files = Field(Files(), description="files that it makes for people")
     traps: TrapsBlock | None = Field(None, description="the listener for SNMP traps and informs")
+    syslog: Syslog | None = Field(None, description="the listener for lines of syslog")
 
 
 class Outbox(Block):

@@ -35,6 +35,9 @@ def read_bridge(root: Map, check: Validator) -> Bridge | None:
     if bridge.callbacks is not None and bridge.callbacks.listen.everywhere and bridge.callbacks.url is None:
         place = find(file, ("bridge", "callbacks", "listen"))
         warn(place, "devices cannot be told where to call", "say bridge.callbacks.url, an address they can reach")
+    if bridge.syslog is not None and bridge.syslog.listen.everywhere and bridge.syslog.host is None:
+        place = find(file, ("bridge", "syslog", "listen"))
+        warn(place, "devices cannot be told where to send", "say bridge.syslog.host, an address they can reach")
     if bridge.locale not in LABELS:
         place = find(file, ("bridge", "locale"))
         warn(place, f"there are no built-in words for this locale, only for {one_of(LABELS)}", "say bridge.labels")

@@ -21,6 +21,7 @@ from __future__ import annotations
 from bridge.testing.checks.base import Happening
 from bridge.testing.checks.budget import BudgetChecks
 from bridge.testing.checks.declaration import DeclarationChecks
+from bridge.testing.checks.doors import DoorChecks
 from bridge.testing.checks.events import EventChecks
 from bridge.testing.checks.health import HealthChecks
 from bridge.testing.checks.lifecycle import LifecycleChecks
@@ -37,6 +38,7 @@ class DriverContract(
     BudgetChecks,
     SecretChecks,
     SettingsChecks,
+    DoorChecks,
     EventChecks,
     LifecycleChecks,
     HealthChecks,

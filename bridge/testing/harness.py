@@ -25,6 +25,7 @@ from bridge.metrics import Metrics
 from bridge.model import Channel, Credentials, Device, Kind
 from bridge.secrets import Secret
 from bridge.supervisor import http_session
+from bridge.syslog.listener import SyslogListener
 from bridge.testing.measuring import open_sockets
 from bridge.testing.simulator import Fault, Simulator
 from bridge.traps.listener import TrapListener
@@ -243,6 +244,7 @@ class Bench:
         self._patience = patience
         self._keep_alive = keep_alive
         self._traps = TrapListener(Metrics(), SystemClock()) if traps else None
+        self._syslog = SyslogListener(Metrics(), SystemClock())
         self._stage = Stage()
         self._units: list[Unit] = []
         self._drivers: list[AnyDriver] = []
@@ -255,6 +257,7 @@ class Bench:
         gc.freeze()  # what was there before is not looked at when garbage is collected in the end, which takes long
         if self._traps is not None:
             await self._traps.open("127.0.0.1", 0)
+        await self._syslog.open("127.0.0.1", 0, {}, "127.0.0.1")
         self._sockets = open_sockets()
         await self._listen_for_devices()
         self._tasks_before = asyncio.all_tasks()
@@ -308,6 +311,7 @@ class Bench:
             memory=memory or SlowMemory(),
             callbacks=self._callbacks,
             traps=self._traps,
+            syslog=self._syslog,
         )
         made = self._driver(device, device.config, io)
         self._drivers.append(made)
@@ -407,6 +411,7 @@ class Bench:
         await self._web.cleanup()
         if self._traps is not None:
             await self._traps.close()
+        await self._syslog.close()
         gc.unfreeze()
 
     def _complain(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:

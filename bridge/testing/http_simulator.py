@@ -143,6 +143,7 @@ class HttpSimulator(Simulator):
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
         self.seen[request.method] += 1
         done: web.Response | None = None
+        opened = self.openings()
         if Fault.BLACK_HOLE not in self.faults and not any(fault in self.faults for fault in _INSTEAD):
             done = await self.answer(request)
         # Faults are looked at when the answer leaves: a long poll may have begun before one.
@@ -156,6 +157,10 @@ class HttpSimulator(Simulator):
             return await self._instead(request, instead)
         if done is None:
             return _Sent()  # the fault is over: the client may ask again
+        if Fault.LOST_REPLY in faults and self.openings() != opened:
+            if request.transport is not None:
+                request.transport.abort()
+            return _Sent()
         if Fault.DRIP in faults:
             return await self._drip(request, _bytes_of(done))
         if Fault.HALF_ANSWER in faults:

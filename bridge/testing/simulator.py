@@ -30,6 +30,7 @@ class Fault(StrEnum):
     ENDLESS = "endless"  # a reply that never ends
     ENTITY_BOMB = "entity_bomb"  # nested XML entities, where the protocol is XML
     REDIRECT = "redirect"  # [URL] sends the client to another host
+    LOST_REPLY = "lost_reply"  # opens a door when it is asked to, and closes without an answer
     CLOCK_SKEW = "clock_skew"  # [seconds] its clock is that far ahead
     WRONG_PASSWORD = "wrong_password"  # noqa: S105 - refuses the password it took before
 
@@ -96,6 +97,14 @@ class Simulator(ABC):
 
     def writes(self) -> int:
         """Requests so far that ask it to change a setting, refused ones included. Subscriptions are none."""
+        return 0
+
+    def openings(self) -> int:
+        """How often its doors have been opened so far, by whomever."""
+        return 0
+
+    def registrations(self) -> int:
+        """Addresses of others in its configuration that it calls or sends to, whosever; they last over reboots."""
         return 0
 
     def open_subscriptions(self) -> int:

@@ -15,12 +15,12 @@ from collections.abc import Awaitable, Callable
 import structlog
 from aiohttp import web
 
+from bridge.buckets import Bucket
 from bridge.clock import Clock
 from bridge.driver import BODY_LIMIT, CallbackRequest
 from bridge.errors import DeviceError
 from bridge.metrics import Metrics
 from bridge.model import Device
-from bridge.web.buckets import Bucket
 from bridge.web.silence import Silence
 
 BODY_SECONDS = 10.0
@@ -35,22 +35,24 @@ log = structlog.get_logger("callbacks")
 class _Registered:
     """One device's callback: `bridge.driver.Callback`."""
 
-    __slots__ = ("_owner", "body_limit", "bucket", "device", "handler", "secret")
+    __slots__ = ("_owner", "body_limit", "bucket", "device", "handler", "path")
 
-    def __init__(self, owner: CallbackListener, device: Device, handler: Handler, body_limit: int, now: float) -> None:
+    def __init__(
+        self, owner: CallbackListener, device: Device, handler: Handler, body_limit: int, path: str, now: float
+    ) -> None:
         self._owner = owner
         self.device = device
         self.handler = handler
         self.body_limit = body_limit
-        self.secret = secrets.token_urlsafe(24)
+        self.path = path
         self.bucket = Bucket(BURST, PER_SECOND, now)
 
     @property
     def url(self) -> str:
-        return f"{self._owner.base_url}/{self.secret}"
+        return f"{self._owner.base_url}/{self.path}"
 
     def close(self) -> None:
-        self._owner.forget(self.secret)
+        self._owner.forget(self)
 
 
 class CallbackListener:
@@ -63,13 +65,16 @@ class CallbackListener:
         self._registered: dict[str, _Registered] = {}
         self.silence = Silence(clock)
 
-    def register(self, device: Device, handler: Handler, *, body_limit: int = BODY_LIMIT) -> _Registered:
-        one = _Registered(self, device, handler, body_limit, self._clock.now().mono)
-        self._registered[one.secret] = one
+    def register(
+        self, device: Device, handler: Handler, *, body_limit: int = BODY_LIMIT, path: str | None = None
+    ) -> _Registered:
+        path = path or secrets.token_urlsafe(24)
+        one = self._registered[path] = _Registered(self, device, handler, body_limit, path, self._clock.now().mono)
         return one
 
-    def forget(self, secret: str) -> None:
-        self._registered.pop(secret, None)
+    def forget(self, one: _Registered) -> None:
+        if self._registered.get(one.path) is one:
+            del self._registered[one.path]
 
     def application(self) -> web.Application:
         app = web.Application(middlewares=[self.silence.heard])
@@ -95,7 +100,8 @@ class CallbackListener:
             return self._answer("too_large", 413)
         except (TimeoutError, ConnectionError):
             return self._answer("too_slow", 408)
-        call = CallbackRequest(request.method, request.query_string, request.content_type, body, source)
+        content_type = request.headers.get("Content-Type", "")
+        call = CallbackRequest(request.method, request.query_string, content_type, body, source)
         try:
             await one.handler(call)
         except asyncio.QueueFull:

@@ -11,6 +11,7 @@ from typing import Any
 import structlog
 from aiohttp import web
 
+from bridge.buckets import Buckets
 from bridge.clock import Clock
 from bridge.errors import AuthFailed, DeviceError, Locked, Rejected, Throttled, Unreachable, Unsupported
 from bridge.files import ShelfFull
@@ -19,7 +20,6 @@ from bridge.metrics import Metrics
 from bridge.store.writer import StoreError
 from bridge.web.audit import Audit, Earlier
 from bridge.web.broadcasting import Failures
-from bridge.web.buckets import Buckets
 from bridge.web.initiator import initiator
 from bridge.web.openapi import document
 from bridge.web.routes import (

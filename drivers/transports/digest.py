@@ -48,7 +48,7 @@ def challenges(headers: Iterable[str]) -> list[Challenge]:
 class Digest:
     """The digest state towards one server. Ready to authorise once a challenge was accepted."""
 
-    __slots__ = ("_algorithm", "_count", "_credentials", "_nonce", "_opaque", "_qop", "_realm", "stale")
+    __slots__ = ("_algorithm", "_count", "_credentials", "_nonce", "_opaque", "_qop", "_realm", "stale", "worked")
 
     def __init__(self, credentials: Credentials) -> None:
         self._credentials = credentials
@@ -59,6 +59,7 @@ class Digest:
         self._algorithm = "MD5"
         self._count = 0
         self.stale = False  # the last challenge only renewed the nonce: the credentials were right
+        self.worked = False  # it let somebody in: what is refused later may only be an old nonce
 
     @property
     def ready(self) -> bool:
@@ -106,8 +107,7 @@ class Digest:
             f'nonce="{_quoted(self._nonce)}"',
             f'uri="{_quoted(uri)}"',
             f'response="{h(f"{a1}:{middle}:{a2}")}"',
-            # MD5-sess is how the specifications write it, and some servers compare letter by letter.
-            f"algorithm={self._algorithm.replace('-SESS', '-sess')}",
+            f"algorithm={self._algorithm}",
         ]
         if self._opaque is not None:
             parts.append(f'opaque="{_quoted(self._opaque)}"')

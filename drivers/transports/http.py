@@ -58,8 +58,10 @@ async def exchange(
     deadline: float,
     limit: int = REPLY_LIMIT,
     tls: ssl.SSLContext | bool = True,
+    once: bool = False,
 ) -> Reply:
-    """Send one request and read the whole reply. `deadline` is in seconds, for all of it; `limit` in bytes.
+    """Send one request and read the whole reply. `deadline` is in seconds, for all of it; `limit` in bytes. `once`: it
+    is never sent again, because it may have been done.
 
     Raises Unreachable and ProtocolError. A reply of any HTTP status is a reply.
     """
@@ -68,6 +70,8 @@ async def exchange(
         try:
             return await _attempt(session, method, url, body, headers, timeout, limit, tls)
         except Dropped:
+            if once:
+                raise
             return await _once_more(_attempt, session, method, url, body, headers, timeout, limit, tls)
     except Dropped as error:
         raise Unreachable("it closes the connection without an answer", Rung.REACHABLE) from error

@@ -245,7 +245,7 @@ class Watch:
 
     async def listening(self) -> None:
         """Until the first subscription has told how things are."""
-        await until(lambda: self.runner._alarms, limit=LIMIT)
+        await until(lambda: len(self.runner._conditions), limit=LIMIT)
 
     async def pass_(self, seconds: float) -> None:
         """Let time pass, once whoever is busy with the device waits again."""

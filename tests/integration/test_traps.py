@@ -9,7 +9,9 @@ from typing import Any
 
 import pytest
 
+from bridge import datagrams
 from bridge.clock import SystemClock
+from bridge.datagrams import Measure
 from bridge.driver import SnmpUser, Trap, TrapAccess
 from bridge.metrics import Metrics
 from bridge.model import Device, Kind
@@ -162,7 +164,7 @@ async def test_junk_is_counted(listener: TrapListener, heard: Heard) -> None:
 
 
 async def test_one_sender_has_a_bound_of_its_own(monkeypatch: pytest.MonkeyPatch, heard: Heard) -> None:
-    monkeypatch.setattr(listener_module, "BURST", 10)
+    monkeypatch.setattr(listener_module, "MEASURE", Measure(burst=10, per_second=200.0))
     clock = FakeClock()
     listener = TrapListener(heard.metrics, clock)
     await listener.open("127.0.0.1", 0)
@@ -194,7 +196,7 @@ async def test_the_queue_has_a_bound(heard: Heard) -> None:
 async def test_what_does_not_fit_into_the_kernel_s_buffer_is_counted(
     monkeypatch: pytest.MonkeyPatch, heard: Heard
 ) -> None:
-    monkeypatch.setattr(listener_module, "RECEIVE_BUFFER", 4096)
+    monkeypatch.setattr(datagrams, "RECEIVE_BUFFER", 4096)
     listener = TrapListener(heard.metrics, SystemClock())
     await listener.open("127.0.0.1", 0)
     try:

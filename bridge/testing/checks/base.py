@@ -69,6 +69,8 @@ class Contract:
     simulator_options: ClassVar[Mapping[str, Any]] = {}
     # With Capability.EVENTS: what can be seen of this family. In this order, they are made to happen.
     happenings: ClassVar[Sequence[Happening]] = ()
+    # How many events its devices may send in a few seconds, without one that is lost.
+    flood: ClassVar[int] = 5000
     # With Capability.SETTINGS: what to set on the device's first channel, as `config_templates` have it, small and each
     # unlike what the simulated device has in the beginning. Secrets are texts of eight characters or more, that nothing
     # else in the test has in it.

@@ -9,7 +9,6 @@ from bridge.model import Capability, DeviceEvent, EventKind
 from bridge.testing.checks.base import Contract, Happening, Listener
 from bridge.testing.harness import HurriedClock, Unit, on_a_loop
 
-FLOOD = 5000
 _BURST = 250
 # As many may be on their way: a device's queue has an end, and what falls out of it is not the driver's loss.
 _AHEAD = 500
@@ -109,7 +108,7 @@ class EventChecks(Contract):
         async with self.bench() as bench:
             unit = await bench.unit()
             async with self.listen(await bench.ready(unit, clock=HurriedClock())) as listener:
-                for start in range(0, FLOOD, _BURST):
+                for start in range(0, self.flood, _BURST):
                     await self.tell(unit, *(str(number) for number in range(start, start + _BURST)))
                     expected = start + _BURST - _AHEAD
                     await listener.until(
@@ -117,11 +116,12 @@ class EventChecks(Contract):
                         f"a flood comes to a halt: of {start + _BURST} events so far, {len(listener.told())} arrived",
                     )
                 await listener.until(
-                    lambda: len(listener.told()) >= FLOOD, f"of a flood of {FLOOD} events the last do not arrive"
+                    lambda: len(listener.told()) >= self.flood,
+                    f"of a flood of {self.flood} events the last do not arrive",
                 )
                 arrived = [int(text) for text in listener.told()]
-                assert arrived == list(range(FLOOD)), (
-                    f"a flood of {FLOOD} events arrives with gaps, twice, or in another order, first at "
+                assert arrived == list(range(self.flood)), (
+                    f"a flood of {self.flood} events arrives with gaps, twice, or in another order, first at "
                     f"{next(i for i, number in enumerate(arrived) if number != i)}"
                 )
                 assert listener.count(EventKind.RESYNC) == 1, "a flood costs the driver its subscription"

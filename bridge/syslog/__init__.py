@@ -1,0 +1,1 @@
+"""Where devices send their log lines."""
