@@ -67,7 +67,7 @@ class AxisSimulator(HttpSimulator):
         self._tokens: dict[str, float] = {}
         self._changes = 0
         self._opened = 0
-        self._pulses: set[asyncio.Task[None]] = set()
+        self._pulses: dict[int, asyncio.Task[None]] = {}  # by port
         self._boot()
 
     def _boot(self) -> None:
@@ -92,7 +92,7 @@ class AxisSimulator(HttpSimulator):
         }
 
     def forget(self) -> None:
-        for pulse in self._pulses:
+        for pulse in self._pulses.values():
             pulse.cancel()
         self._digest.forget()
         self._tokens.clear()
@@ -100,7 +100,7 @@ class AxisSimulator(HttpSimulator):
         self._boot()
 
     async def stop(self) -> None:
-        for pulse in self._pulses:
+        for pulse in self._pulses.values():
             pulse.cancel()
         await super().stop()
 
@@ -342,6 +342,9 @@ class AxisSimulator(HttpSimulator):
         return {"port": str(port.number)}
 
     async def _run(self, port: Port, steps: list[tuple[float, bool]]) -> None:
+        if (running := self._pulses.pop(port.number, None)) is not None:
+            running.cancel()
+        self._opened += steps[0][1]
         await self._set(port, steps[0][1])
 
         async def rest() -> None:
@@ -350,15 +353,12 @@ class AxisSimulator(HttpSimulator):
                 await self._set(port, active)
 
         if len(steps) > 1:
-            pulse = asyncio.create_task(rest(), name=f"pulse {self.name}")
-            self._pulses.add(pulse)
-            pulse.add_done_callback(self._pulses.discard)
+            self._pulses[port.number] = asyncio.create_task(rest(), name=f"pulse {self.name}")
 
     async def _set(self, port: Port, active: bool) -> None:
         if port.active == active:
             return
         port.active = active
-        self._opened += active and port.direction == "output"
         topic, source, data = _state_of(port)
         await self.stream.tell(topic, source, data, state=True)
         # The ONVIF twin of the same thing.
@@ -381,7 +381,7 @@ class AxisSimulator(HttpSimulator):
             case "button":
                 await self._set(self.unit.ports[0], active)
             case "relay":
-                await self._set(self.unit.ports[int(details.get("output", 1))], active)
+                await self._run(self.unit.ports[int(details.get("output", 1))], [(0.0, active)])
             case "door":
                 await self._set(self.unit.ports[3], active)
             case "exit_button":
