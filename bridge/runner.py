@@ -11,8 +11,8 @@ import asyncio
 import math
 import random
 import traceback
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import aclosing, asynccontextmanager
+from collections.abc import Awaitable, Callable
+from contextlib import aclosing
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -24,8 +24,9 @@ from bridge.conditions import Conditions
 from bridge.driver import AnyDriver
 from bridge.errors import AuthFailed, DeviceError, Fault, Locked, Throttled, Unreachable, Unsupported
 from bridge.journal import Journal
+from bridge.mailbox import Mailbox
 from bridge.metrics import Metrics
-from bridge.model import Capability, Command, Device, DeviceEvent, EventKind, Identity, Kind, Reading, Result, Rung
+from bridge.model import Capability, Device, DeviceEvent, EventKind, Identity, Kind, Reading, Rung
 from bridge.pushes import render
 from bridge.pushes.labels import Labels
 from bridge.state import device
@@ -46,8 +47,6 @@ POLL_GAP = 1.0  # seconds between the starts of two polls, at least
 TOGETHER = 0.1
 POLL_LIMIT = 120.0  # seconds that a poll may take in all, whatever the driver thinks
 CLOSE_LIMIT = 3.0
-COMMAND_LIMIT = 60.0  # seconds that a command may take, whatever the driver thinks
-COMMANDS_WAITING = 16  # for one device; whoever asks for more is refused
 REBOOT_TOLD = 300.0  # seconds in which a restart that the device has reported is not inferred once more
 
 _NO_BUGS: frozenset[str] = frozenset()
@@ -76,20 +75,18 @@ class Runner:
         "_around",
         "_back",
         "_bugs",
-        "_commands",
         "_conditions",
         "_driver",
         "_identified",
         "_lock",
         "_mark",
-        "_opened",
         "_poll_now",
         "_ready",
         "_rebooted_at",
         "_tasks",
-        "_waiting",
         "device",
         "listening",
+        "mailbox",
         "state",
     )
 
@@ -97,20 +94,18 @@ class Runner:
         self.device = device
         self.state = state
         self.listening = False
+        self.mailbox = Mailbox(driver, self._bug)
         self._driver = driver
         self._around = around
         self._lock = asyncio.Lock()  # one change of state at a time
         self._poll_now = Wake()
         self._back = Wake()
-        self._opened = False
         self._identified = False
         self._ready = False  # online, identified, authorised: it can be listened to
         self._mark = ""  # of the unit that was identified
         self._rebooted_at = -math.inf  # monotonic
         self._conditions = Conditions(device, around.journal, around.metrics, around.clock, self._kept)
         self._bugs = _NO_BUGS
-        self._commands: asyncio.Lock | None = None  # made when somebody commands it: few devices ever are
-        self._waiting = 0
         self._tasks: tuple[asyncio.Task[None], ...] = ()
 
     def start(self, spread: float = 0.0) -> None:
@@ -125,7 +120,7 @@ class Runner:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
-        if for_good and self._opened:
+        if for_good and self.mailbox.opened:
             await self._let_go(self._driver.release)
         await self._let_go(self._driver.close)
 
@@ -139,64 +134,6 @@ class Runner:
             log.warning("something of ours is left on the device", device=self.device.id, reason=error.detail)
         except Exception as error:
             self._bug(error)
-
-    # -- commands ------------------------------------------------------------------------------------------------
-
-    @asynccontextmanager
-    async def exclusive(self) -> AsyncIterator[AnyDriver]:
-        """The driver, for a command or a template: one at a time, in the order of asking; polls go on beside it.
-
-        Raises Unreachable before it was first asked how it is, Throttled where too many wait already, and Fault in
-        the place of what a driver must not raise; DeviceErrors come through.
-        """
-        if self._commands is None:
-            self._commands = asyncio.Lock()
-        if self._waiting >= COMMANDS_WAITING:
-            raise Throttled("too many commands wait for it already", seconds=RETRY_FIRST)
-        self._waiting += 1
-        try:
-            await self._commands.acquire()
-        finally:
-            self._waiting -= 1
-        try:
-            async with self.shared() as driver:
-                yield driver
-        finally:
-            self._commands.release()
-
-    @asynccontextmanager
-    async def shared(self, passed_on: tuple[type[Exception], ...] = ()) -> AsyncIterator[AnyDriver]:
-        """The driver, for what takes long and disturbs nobody, as a download: others use it meanwhile.
-
-        Raises Unreachable and Fault as `exclusive` does; DeviceErrors come through, and what is `passed_on`.
-        """
-        if not self._opened:
-            raise Unreachable("the bridge has only just started and has not asked it yet")
-        try:
-            yield self._driver
-        except DeviceError:
-            raise
-        except Exception as error:
-            if isinstance(error, passed_on):
-                raise
-            self._bug(error)
-            raise Fault(f"the driver failed: {type(error).__name__}") from error
-
-    async def command(self, command: Command) -> Result:
-        """Have the device do something, once: whatever goes wrong, it is not tried again. Raises DeviceError."""
-        async with self.exclusive() as driver:
-            try:
-                async with asyncio.timeout(COMMAND_LIMIT):
-                    return await driver.command(command)
-            except DeviceError:
-                raise
-            except TimeoutError:
-                raise Unreachable(
-                    f"no end of its answer within {COMMAND_LIMIT:g} s: whether it was done is not known"
-                ) from None
-            except Exception as error:
-                self._bug(error)
-                raise Fault(f"the driver failed: {type(error).__name__}") from error
 
     def poll_soon(self) -> None:
         """Ask the device how it is now rather than when it is due: something happened to it."""
@@ -251,9 +188,9 @@ class Runner:
         policy, rng = self.device.policy, self._around.random
         try:
             async with asyncio.timeout(POLL_LIMIT) as limit:
-                if not self._opened:
+                if not self.mailbox.opened:
                     await self._driver.open()
-                    self._opened = True
+                    self.mailbox.opened = True
                 if not self._identified:
                     await self._identify()
                 before, reading = self.state, await self._driver.poll()

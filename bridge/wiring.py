@@ -136,7 +136,7 @@ class Wiring:
             # Noted before it is done: a bridge that dies in between must not do it once more than allowed.
             row = StateRow(place[0], _part(place[1]), {"done": list(self._remedies[place].done)})
             await self._store.commit(place[0], [row])
-            async with switch.exclusive() as driver, asyncio.timeout(CYCLE_LIMIT):
+            async with switch.mailbox.exclusive() as driver, asyncio.timeout(CYCLE_LIMIT):
                 await driver.command(Command(Capability.POWER_CYCLE, arguments={"port": place[1]}))
         except DeviceError as error:
             outcome = error.detail

@@ -258,7 +258,7 @@ class Clips:
             raise Unreachable("it has not answered yet")
         if Capability.ARCHIVE not in identity.capabilities:
             raise Unsupported("it has no archive that the bridge can cut clips from")
-        async with runner.shared() as driver:
+        async with runner.mailbox.shared() as driver:
             found = await driver.recorded(channel, start, end)
         if gaps(found, start, end):
             raise NotRecorded(there_is(found, start, end))
@@ -269,7 +269,7 @@ class Clips:
         def progress(done: int, total: int | None) -> None:
             self._progress[job.id] = Progress(done, total)
 
-        async with runner.shared((OSError,)) as driver:
+        async with runner.mailbox.shared((OSError,)) as driver:
             return await driver.clip(
                 channel,
                 start,

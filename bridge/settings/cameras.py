@@ -47,7 +47,7 @@ class LentCamera:
     async def driver(self) -> AsyncIterator[AnyDriver]:
         if self.device.id not in self._runners():
             raise Unsupported("it is no longer in the inventory")
-        async with self._now().exclusive() as driver:
+        async with self._now().mailbox.exclusive() as driver:
             yield driver
 
     def known_secrets(self, wanted: Flat) -> Collection[str]:

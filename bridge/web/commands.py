@@ -87,7 +87,7 @@ class Commands:
         """Ask the device. Raises Refused, DeviceError."""
         _able(runner, Capability.SETTINGS)
         one = next(one for one in runner.device.channels if one.key == channel)
-        async with runner.exclusive() as driver:
+        async with runner.mailbox.exclusive() as driver:
             return await driver.read_settings(one, sections)
 
     async def command(self, call: Call) -> CommandView:
@@ -98,7 +98,7 @@ class Commands:
         capability = Capability(asked.action)
         _able(runner, capability)
         arguments: dict[str, Fact] = dict(asked.arguments)
-        result = await runner.command(Command(capability, asked.channel, arguments))
+        result = await runner.mailbox.command(Command(capability, asked.channel, arguments))
         url = await self._shelved(runner, result) if result.data else None
         return CommandView(asked.action, result.detail, result.content_type or None, url)
 

@@ -37,10 +37,20 @@ class Dropped(Exception):
     """The connection went away before the first byte of an answer: an idle one that the device had closed."""
 
 
-# Many cameras close a kept-alive connection just as the next request arrives on it. Once more is enough.
+# Many cameras close a kept-alive connection just as the next request arrives on it. Twice more is enough.
 _once_more = AsyncRetrying(
     retry=retry_if_exception_type(Dropped), stop=stop_after_attempt(2), wait=wait_random(0, 0.1), reraise=True
 )
+
+
+async def _no_retry(request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:
+    """aiohttp by itself sends a GET or PUT again when the connection goes away; panels open doors on GET."""
+    try:
+        return await handler(request)
+    except aiohttp.ClientConnectorError:
+        raise
+    except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError) as error:
+        raise Dropped from error
 
 
 @lru_cache(maxsize=256)
@@ -89,7 +99,14 @@ async def _attempt(
 ) -> Reply:
     with named(timeout):
         async with session.request(
-            method, url, data=body, headers=headers, timeout=timeout, allow_redirects=False, ssl=tls
+            method,
+            url,
+            data=body,
+            headers=headers,
+            timeout=timeout,
+            allow_redirects=False,
+            ssl=tls,
+            middlewares=None if method == "POST" else (_no_retry,),
         ) as response:
             content = await _read(response, limit)
             refuse_redirect(response)

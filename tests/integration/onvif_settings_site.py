@@ -97,7 +97,7 @@ class Site:
 
     async def read(self, name: str = "cam", *sections: str) -> Mapping[str, Value]:
         runner = self.runners[name]
-        async with runner.exclusive() as driver:
+        async with runner.mailbox.exclusive() as driver:
             found = await driver.read_settings(runner.device.channels[0], sections or SECTIONS)
         return flatten(found.settings)
 

@@ -180,7 +180,7 @@ async def test_a_server_cuts_one_clip_at_a_time(mp4: Path, tmp_path: Path) -> No
         jobs = [await asked(one, camera=camera) for camera in ("cam-1", "cam-2", "cam-1")]
         await until(lambda: simulator.at_once)
         for _ in range(10):  # time enough for the others to ask, if they would
-            async with one.runner.shared() as driver:
+            async with one.runner.mailbox.shared() as driver:
                 await driver.recorded(one.runner.device.channels[0], RECORDED_AT, RECORDED_AT + 60)
         assert simulator.asked == ["/cam-1/archive-1700000060-60.mp4"]
         assert "bridge_clips_waiting 3.0" in await one.metrics()
@@ -197,7 +197,7 @@ async def test_a_server_is_polled_and_set_up_while_a_clip_is_on_its_way(mp4: Pat
         simulator.open.clear()
         job = await asked(one)
         await until(lambda: one.bridge.clips.progress(job).done)
-        async with asyncio.timeout(5), one.runner.exclusive() as driver:
+        async with asyncio.timeout(5), one.runner.mailbox.exclusive() as driver:
             await driver.poll()
         assert one.bridge.clips.progress(job).total == mp4.stat().st_size
         simulator.open.set()

@@ -56,7 +56,7 @@ async def ended(one: Site, job: int) -> list[Item]:
 
 async def values(one: Site) -> dict[str, Any]:
     """What is read of the first camera, by the names of the settings."""
-    async with one.runner.exclusive() as driver:
+    async with one.runner.mailbox.exclusive() as driver:
         found = await driver.read_settings(one.runner.device.channels[0], ["vendor"])
     return {path.rpartition(".")[2]: value for path, value in flatten(found.settings).items()}
 

@@ -102,7 +102,7 @@ async def test_the_table_of_operations_has_every_setting_that_is_read(one: Site)
     for seed in (0, 1, 4, 5):
         await one.add(f"cam-{seed}", seed=seed, **FULL)
         runner = one.runners[f"cam-{seed}"]
-        async with runner.exclusive() as driver:
+        async with runner.mailbox.exclusive() as driver:
             found = await driver.read_settings(runner.device.channels[0], SECTIONS)
         fields |= {_pattern(path) for path in found.limits.fields}
     assert fields == set(OPERATIONS), fields ^ set(OPERATIONS)
@@ -136,7 +136,7 @@ async def test_high_stays_high_when_a_template_makes_it_the_smaller_one(one: Sit
 
 async def test_a_reboot_on_command(one: Site) -> None:
     camera = await one.add()
-    async with one.runners["cam"].exclusive() as driver:
+    async with one.runners["cam"].mailbox.exclusive() as driver:
         await driver.command(Command(Capability.REBOOT))
     await until(lambda: camera.seen["SystemReboot"] == 1)
 

@@ -53,7 +53,7 @@ async def test_a_trap_makes_the_camera_behind_the_port_offline_at_once(tmp_path:
         await switch.act("link", port=3, up=True)
         await until(lambda: watched.state.reach.reach is Reach.ONLINE, 10)
         # The power switch, as a command.
-        async with seen.exclusive() as driver:
+        async with seen.mailbox.exclusive() as driver:
             driver.config = driver.config.model_copy(update={"off_seconds": 1.0})
             driver._power._config = driver.config  # type: ignore[attr-defined]
             await driver.command(Command(Capability.POWER_CYCLE, arguments={"port": 3}))

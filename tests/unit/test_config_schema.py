@@ -190,6 +190,7 @@ SECTIONS: dict[str, str] = {
     "Tls": "### bridge.http",
     "Callbacks": "### bridge.callbacks",
     "Files": "### bridge.files",
+    "Syslog": "### bridge.syslog",
     "Delivery": "## delivery",
     "Outbox": "### delivery.outbox",
     "PusherServer": "### delivery.sinks, type pusher_server",

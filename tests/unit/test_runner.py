@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from pydantic import BaseModel
 
+from bridge import mailbox
 from bridge.driver import Driver, DriverIO, ShortMemory
 from bridge.errors import AuthFailed, ProtocolError, Throttled, Unreachable, Unsupported
 from bridge.journal import Journal
@@ -31,7 +32,7 @@ from bridge.model import (
     Stream,
 )
 from bridge.pushes.labels import Labels
-from bridge.runner import COMMANDS_WAITING, Runner, Surroundings
+from bridge.runner import Runner, Surroundings
 from bridge.state.reachability import Reach
 from bridge.store import kept
 from bridge.store.store import Store
@@ -390,7 +391,7 @@ async def test_another_device_behind_the_same_entry_is_noticed(
 async def test_one_command_at_a_time_and_not_too_many(world: World) -> None:
     runner, driver = await world.add()
     with pytest.raises(Unreachable, match="only just started"):
-        async with runner.exclusive():
+        async with runner.mailbox.exclusive():
             pass
     runner.start()
     await until(lambda: driver.polls)
@@ -398,22 +399,22 @@ async def test_one_command_at_a_time_and_not_too_many(world: World) -> None:
     release = asyncio.Event()
 
     async def command(number: int) -> None:
-        async with runner.exclusive() as given:
+        async with runner.mailbox.exclusive() as given:
             assert given is driver
             order.append(number)
             await release.wait()
 
-    tasks = [asyncio.create_task(command(number)) for number in range(1 + COMMANDS_WAITING)]
+    tasks = [asyncio.create_task(command(number)) for number in range(1 + mailbox.WAITING)]
     await until(lambda: order == [0])
     with pytest.raises(Throttled, match="too many commands wait"):
-        async with runner.exclusive():
+        async with runner.mailbox.exclusive():
             pass
     tasks[3].cancel()  # whoever gives up waiting leaves its place
     await asyncio.gather(tasks[3], return_exceptions=True)
     release.set()
     await asyncio.gather(*tasks[:3], *tasks[4:])
-    assert order == [0, 1, 2, *range(4, 1 + COMMANDS_WAITING)]
-    async with runner.exclusive():
+    assert order == [0, 1, 2, *range(4, 1 + mailbox.WAITING)]
+    async with runner.mailbox.exclusive():
         pass
 
 
