@@ -7,6 +7,7 @@ apart by the host name in their lines; a line that only its host name assigns co
 from __future__ import annotations
 
 import asyncio
+import errno
 import socket
 from collections import Counter
 from collections.abc import Callable, Mapping
@@ -84,7 +85,7 @@ class SyslogListener:
             await self.close()
             raise
 
-    async def _door(self, driver: str | None, host: str, port: int) -> _Door:
+    async def _door(self, driver: str | None, host: str, port: int, tries: int = 10) -> _Door:
         datagrams = Datagrams(
             self._clock,
             MEASURE,
@@ -98,6 +99,11 @@ class SyslogListener:
             server = await asyncio.start_server(
                 lambda reader, writer: self._connected(reader, writer, driver), host, datagrams.port
             )
+        except OSError as error:
+            await datagrams.close()
+            if port == 0 and tries > 1 and error.errno == errno.EADDRINUSE:
+                return await self._door(driver, host, port, tries - 1)  # it was free for UDP alone
+            raise
         except BaseException:
             await datagrams.close()
             raise

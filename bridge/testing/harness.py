@@ -22,7 +22,7 @@ from aiohttp import web
 from bridge.clock import Clock, Instant, SystemClock, Wake
 from bridge.driver import AnyDriver, DriverIO, Memory, ShortMemory
 from bridge.metrics import Metrics
-from bridge.model import Channel, Credentials, Device, Kind
+from bridge.model import Channel, Credentials, Device, Kind, Policy
 from bridge.secrets import Secret
 from bridge.supervisor import http_session
 from bridge.syslog.listener import SyslogListener
@@ -215,6 +215,7 @@ def device_of(entry: Mapping[str, Any], driver: type[AnyDriver], own: Mapping[st
         credentials=login and Credentials(login["username"], Secret(login["password"])),
         channels=tuple(listed),
         config=driver.Config.model_validate({**entry.get(driver.name, {}), **own}),
+        policy=Policy(auth_retry=0.0),  # the checks ask again when the runner would, and do not wait so long
         second_hand=driver.second_hand,
     )
 

@@ -256,6 +256,8 @@ class HttpClient:
         return False
 
     def _let_in(self, group: str) -> None:
+        if group not in self._digests and self._auth != "basic":
+            return  # without a login: what anybody may ask (Axis: systemready.cgi) proves nothing about ours
         self._refusals = 0
         if (digest := self._digests.get(group)) is not None:
             digest.worked = True
