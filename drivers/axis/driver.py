@@ -34,7 +34,7 @@ from drivers.axis import answers
 from drivers.axis import settings as table
 from drivers.axis.apis import Api, listed
 from drivers.axis.config import AxisConfig
-from drivers.axis.events import EVERYTHING, Notification, Reader, notification, refused
+from drivers.axis.events import EVERYTHING, SETTLING, Notification, Reader, notification, refused
 from drivers.axis.vapix import NotAllowed, NotThere, Vapix, text_of
 from drivers.snmp import profiles
 from drivers.snmp.values import text
@@ -274,13 +274,15 @@ class AxisDriver(Driver[AxisConfig]):
                 await self._clock()
             async with self._vapix.events(self.config.ping) as socket:
                 self._socket = socket
-                asked_at = self.io.clock.now().wall + self._offset
-                reader = self._reader = Reader(self._channel, self._roles, asked_at)
+                now = self.io.clock.now()
+                settled_at = now.mono + SETTLING
+                reader = self._reader = Reader(self._channel, self._roles, now.wall + self._offset)
                 early = await self._configure(socket)
                 yield DeviceEvent(EventKind.RESYNC)
                 while True:
                     said = early.popleft() if early else await self._said(socket)
-                    if said is not None and (event := reader.event(said)) is not None:
+                    settling = self.io.clock.now().mono < settled_at
+                    if said is not None and (event := reader.event(said, settling=settling)) is not None:
                         yield self._ours(event)
                     while self._heard:
                         yield self._heard.popleft()

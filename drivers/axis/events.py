@@ -24,8 +24,8 @@ _NAMESPACE = re.compile(r"\b[A-Za-z][A-Za-z0-9]*:")
 _ON = frozenset({"1", "true", "active", "high", "yes", "on"})
 _OFF = frozenset({"0", "false", "inactive", "low", "no", "off"})
 _CANON = 14  # hex digits of a card number, as the bridge writes them
-# A message that begins within so many seconds before we asked was not told because we asked.
-OLD = 3.0
+OLD = 3.0  # seconds before we asked; what happened before that is told because we asked
+SETTLING = 10.0  # seconds in which a device has told its states to a new listener
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,7 +174,9 @@ class Reader:
         self._calling = False  # the phase was told by Call/State
         self.ignored = 0
 
-    def event(self, told: Notification) -> DeviceEvent | None:
+    def event(self, told: Notification, *, settling: bool) -> DeviceEvent | None:
+        """`settling`: we have only just asked, so that a state may be told because of that. None for what is no news
+        at all."""
         if told.topic.startswith(NOISE) or TWINS.get(told.topic) in self._topics:
             self.ignored += 1
             return None
@@ -183,9 +185,9 @@ class Reader:
         )
         if meaning is None:
             # Whether it is a state, nobody knows; but it is old, and we have only just asked.
-            old = told.at is not None and told.at < self._asked_at - OLD
+            old = settling and told.at is not None and told.at < self._asked_at - OLD
             return self._made(EventKind.VENDOR, told, None, initial=old)
-        initial = meaning.state and self._first(told)
+        initial = meaning.state and self._first(told) and settling
         if told.topic in TWINS.values() and len(self._topics) < KNOWN:
             self._topics.add(told.topic)
         if told.topic in ("Call/State", "Call/StateChange"):
@@ -200,7 +202,7 @@ class Reader:
         return self._made(meaning.kind, told, active, initial=initial)
 
     def _first(self, told: Notification) -> bool:
-        """Whether it is the first telling of this state: right after we asked, each is told once."""
+        """Whether it is the first telling of this state in this subscription."""
         key = hash((told.topic, tuple(sorted(told.source.items()))))
         if key in self._known or len(self._known) >= KNOWN:
             return False

@@ -35,11 +35,13 @@ _TRAP = "1.3.6.1.4.1.368.4.2"  # AXIS-VIDEO-MIB, axisVideoTraps
 _OPEN = frozenset({"/axis-cgi/systemready.cgi"})  # asks for no login
 _ACTION = re.compile(r"(?:(\d{1,3}):)?([/\\](?:\d{1,7}[/\\])*)")
 _JPEG = bytes.fromhex("ffd8ffe000104a46494600010100000100010000ffd9")
+_MOTION = "tnsaxis:CameraApplicationPlatform/VMD/Camera1ProfileANY"
 _CASING = "tns1:Device/tnsaxis:Casing/Open"
 
 
 class AxisSimulator(HttpSimulator):
-    """`firmware` is the version of AXIS OS; `token_life` is in seconds."""
+    """`firmware` is the version of AXIS OS; `token_life` is in seconds; `may_call`: whether the account has the rights
+    for the call service."""
 
     driver: ClassVar[str] = "axis"
     kinds: ClassVar[frozenset[Kind]] = frozenset({Kind.INTERCOM})
@@ -53,12 +55,14 @@ class AxisSimulator(HttpSimulator):
         firmware: str = "11.11.160",
         token_life: float = 15.0,
         trap_community: str = "public",
+        may_call: bool = True,
         **options: Any,
     ) -> None:
         super().__init__(name, **options)
         self.kind = kind
         self.token_life = token_life
         self.trap_community = trap_community
+        self.may_call = may_call
         self.unit = Unit(model, firmware, self.seed)
         self.calls = calls.CallService(self.unit)
         self.stream = Stream(self.now)
@@ -81,6 +85,7 @@ class AxisSimulator(HttpSimulator):
         self.stream.set_state(_CASING, {"Name": "Casing"}, {"Open": "0"})
         self.stream.set_state("tnsaxis:Call/State", {"Source": "DoorStation"}, {"CallState": "Idle"})
         self.stream.set_state("tns1:Device/tnsaxis:Status/SystemReady", {}, {"ready": "1"})
+        self.stream.set_state(_MOTION, {}, {"active": "0"})
 
     def inventory(self) -> dict[str, Any]:
         return {
@@ -189,6 +194,8 @@ class AxisSimulator(HttpSimulator):
                 token = str(self._rng.getrandbits(60))
                 self._tokens[token] = time.monotonic() + self.token_life
                 return web.Response(text=token)
+            case _, "/vapix/call" if not self.may_call:
+                return web.Response(status=403, text="Forbidden")
             case _, "/vapix/call":
                 return await self._call(request)
             case "POST", _ if path in PATHS:
@@ -404,8 +411,7 @@ class AxisSimulator(HttpSimulator):
                 await self.stream.tell(_CASING, {"Name": "Casing"}, {"Open": str(int(active))}, state=True)
                 self._trap(1 if active else 2, "CasingOpen")
             case "motion":
-                topic = "tnsaxis:CameraApplicationPlatform/VMD/Camera1ProfileANY"
-                await self.stream.tell(topic, {}, {"active": str(int(active))}, state=True)
+                await self.stream.tell(_MOTION, {}, {"active": str(int(active))}, state=True)
             case "sip":
                 self.calls.registered = bool(details.get("registered", False))
             case "raw":
