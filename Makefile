@@ -23,7 +23,7 @@ demo: $(VENV)/run.ok
 	@$(BIN)/device-bridge demo $(ARGS)
 
 test: $(VENV)/dev.ok check
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(BIN)/python -m pytest -n auto --dist loadfile $(ARGS)
 
 slow: $(VENV)/dev.ok
 	@$(BIN)/python -m pytest -m slow $(ARGS)

@@ -16,15 +16,15 @@ COME_BACK = 2.0  # seconds
 
 
 class Mailbox:
-    """`opened` is set once the driver is; `bug` hears of what a driver must not raise."""
+    """`opened` says whether the driver is; `bug` hears of what a driver must not raise."""
 
-    __slots__ = ("_bug", "_driver", "_turn", "_waiting", "opened")
+    __slots__ = ("_bug", "_driver", "_opened", "_turn", "_waiting")
 
-    def __init__(self, driver: AnyDriver, bug: Callable[[BaseException], None]) -> None:
-        self.opened = False
+    def __init__(self, driver: AnyDriver, opened: Callable[[], bool], bug: Callable[[BaseException], None]) -> None:
         self._driver = driver
+        self._opened = opened
         self._bug = bug
-        self._turn: asyncio.Lock | None = None  # made when somebody commands it: few devices ever are
+        self._turn = asyncio.Lock()
         self._waiting = 0
 
     @asynccontextmanager
@@ -34,8 +34,6 @@ class Mailbox:
         Raises Unreachable before it was first asked how it is, Throttled where too many wait already, and Fault in
         the place of what a driver must not raise; DeviceErrors come through.
         """
-        if self._turn is None:
-            self._turn = asyncio.Lock()
         if self._waiting >= WAITING:
             raise Throttled("too many commands wait for it already", seconds=COME_BACK)
         self._waiting += 1
@@ -55,7 +53,7 @@ class Mailbox:
 
         Raises Unreachable and Fault as `exclusive` does; DeviceErrors come through, and what is `passed_on`.
         """
-        if not self.opened:
+        if not self._opened():
             raise Unreachable("the bridge has only just started and has not asked it yet")
         try:
             yield self._driver

@@ -252,7 +252,9 @@ class EventKind(StrEnum):
     INPUT = "input"
     RELAY = "relay"
     DOOR = "door"  # active: it is open; data: state (open, closed, forced, held)
-    LOCK = "lock"  # active: unlocked, data: by (card, code, face, button, call, dtmf, api, schedule)
+    # active: unlocked; momentary where the device only tells that it opens. data: by (card, code, face, button, call,
+    # dtmf, handset, api, schedule), apartment
+    LOCK = "lock"
     CALL = "call"  # momentary; data: state (ringing, answered, missed, ended), apartment, peer
     ACCESS = "access"  # momentary; somebody showed a key; data: by, granted (true, false), credential, apartment, user
     ANALYTICS = "analytics"  # line crossed, object inside, ...

@@ -12,6 +12,7 @@ from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
 from bridge.driver import API_VERSION, AnyDriver, Driver
+from bridge.model import Kind
 
 DRIVERS = "device_bridge.drivers"
 SIMULATORS = "device_bridge.simulators"
@@ -82,3 +83,10 @@ def load(name: str) -> type[AnyDriver]:
 def load_simulator(name: str) -> Any:
     """The simulator class that comes with a driver (`bridge.testing.simulator.Simulator`). KeyError if none."""
     return _declared(SIMULATORS)[name][0].entry.load()
+
+
+@cache
+def panel_simulators() -> tuple[str, ...]:
+    """The drivers whose simulators can be a panel: ONVIF, and every family that is nothing else."""
+    families = [name for name in _declared(SIMULATORS) if load_simulator(name).kinds == frozenset({Kind.INTERCOM})]
+    return ("onvif", *families)

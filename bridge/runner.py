@@ -49,6 +49,7 @@ POLL_LIMIT = 120.0  # seconds that a poll may take in all, whatever the driver t
 CLOSE_LIMIT = 3.0
 REBOOT_TOLD = 300.0  # seconds in which a restart that the device has reported is not inferred once more
 
+NEVER = -math.inf  # monotonic
 _NO_BUGS: frozenset[str] = frozenset()
 log = structlog.get_logger("device")
 
@@ -79,14 +80,15 @@ class Runner:
         "_driver",
         "_identified",
         "_lock",
+        "_mailbox",
         "_mark",
+        "_opened",
         "_poll_now",
         "_ready",
         "_rebooted_at",
         "_tasks",
         "device",
         "listening",
-        "mailbox",
         "state",
     )
 
@@ -94,8 +96,8 @@ class Runner:
         self.device = device
         self.state = state
         self.listening = False
-        self.mailbox = Mailbox(driver, self._bug)
         self._driver = driver
+        self._mailbox: Mailbox | None = None  # made when somebody commands it: few devices ever are
         self._around = around
         self._lock = asyncio.Lock()  # one change of state at a time
         self._poll_now = Wake()
@@ -103,10 +105,26 @@ class Runner:
         self._identified = False
         self._ready = False  # online, identified, authorised: it can be listened to
         self._mark = ""  # of the unit that was identified
-        self._rebooted_at = -math.inf  # monotonic
-        self._conditions = Conditions(device, around.journal, around.metrics, around.clock, self._kept)
+        self._rebooted_at = NEVER
+        self._conditions: Conditions | None = None  # made when it reports something
+        self._opened = False
         self._bugs = _NO_BUGS
         self._tasks: tuple[asyncio.Task[None], ...] = ()
+
+    @property
+    def mailbox(self) -> Mailbox:
+        """Where whoever wants something of the device waits for its turn."""
+        if self._mailbox is None:
+            self._mailbox = Mailbox(self._driver, lambda: self._opened, self._bug)
+        return self._mailbox
+
+    @property
+    def conditions(self) -> Conditions:
+        """What it has reported."""
+        if self._conditions is None:
+            around = self._around
+            self._conditions = Conditions(self.device, around.journal, around.metrics, around.clock, self._kept)
+        return self._conditions
 
     def start(self, spread: float = 0.0) -> None:
         """Begin, the first poll within `spread` seconds: a thousand devices are not asked in one instant."""
@@ -120,7 +138,7 @@ class Runner:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
-        if for_good and self.mailbox.opened:
+        if for_good and self._opened:
             await self._let_go(self._driver.release)
         await self._let_go(self._driver.close)
 
@@ -174,7 +192,8 @@ class Runner:
                 wait, share = wait * share, 1.0
             metrics.polls.labels(driver, outcome).inc()
             metrics.poll_seconds.labels(driver).observe(clock.now().mono - began)
-            await self._conditions.expire()
+            if self._conditions is not None:
+                await self._conditions.expire()
             now = clock.now().mono
             due = math.ceil((now + wait) / TOGETHER) * TOGETHER
             if await clock.wait(self._poll_now, due - now):
@@ -188,9 +207,9 @@ class Runner:
         policy, rng = self.device.policy, self._around.random
         try:
             async with asyncio.timeout(POLL_LIMIT) as limit:
-                if not self.mailbox.opened:
+                if not self._opened:
                     await self._driver.open()
-                    self.mailbox.opened = True
+                    self._opened = True
                 if not self._identified:
                     await self._identify()
                 before, reading = self.state, await self._driver.poll()
@@ -245,7 +264,7 @@ class Runner:
             self._rebooted_at = now
             log.info("device was restarted", device=self.device.id, uptime=reading.facts["uptime"])
             data = {"uptime": str(reading.facts["uptime"])}
-            await self._conditions.note(DeviceEvent(EventKind.REBOOT, topic="uptime", data=data))
+            await self.conditions.note(DeviceEvent(EventKind.REBOOT, topic="uptime", data=data))
 
     async def _failed(self, error: DeviceError) -> float:
         """Make state of an error; returns the seconds until the device is asked again."""
@@ -347,12 +366,13 @@ class Runner:
         elif event.kind in (EventKind.CONFIG_CHANGED, EventKind.STREAM):
             # However many come, polls are POLL_GAP apart.
             self._poll_now.set()
-        await self._conditions.note(event)
+        await self.conditions.note(event)
 
     async def _events_are_hearsay(self) -> None:
         now = self._around.clock.now()
         await self._advance(lambda state: (device.events_lost(state, now), []))
-        self._conditions.events_lost()
+        if self._conditions is not None:
+            self._conditions.events_lost()
 
     # -- state -----------------------------------------------------------------------------------------------------
 

@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 
 KEY = "demo-key"
 PORT = 8080  # or any free one, when somebody has it
-PANELS = 2
 UP_LIMIT = 30.0  # seconds until every device must have answered
 CHANNELS = ("admin.admin", "admin.intercom-index")
 
@@ -61,6 +60,7 @@ async def _demo(folder: Path, cameras: int, seconds: float | None, push_lines: b
     import signal
     from contextlib import suppress
 
+    from bridge import registry
     from bridge.clock import SystemClock
     from bridge.config.load import load
     from bridge.model import Kind
@@ -71,8 +71,7 @@ async def _demo(folder: Path, cameras: int, seconds: float | None, push_lines: b
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     site = SimulatedSite(cameras)
-    for _ in range(PANELS):
-        site.add("onvif", kind=Kind.INTERCOM)
+    site.add_panels(len(registry.panel_simulators()))
     # Four seconds in the place of twelve: here something should be seen within seconds.
     site.add("flussonic", kind=Kind.SERVER, name="Media server", cameras=3, dead_after=4.0)
     async with site:
@@ -128,6 +127,7 @@ def inventory(site: dict[str, Any], port: int) -> dict[str, Any]:
             "name": "demo",
             "http": {"listen": f"127.0.0.1:{port}"},
             "callbacks": {"listen": "127.0.0.1:0"},
+            "syslog": {"listen": "127.0.0.1:0"},
         },
         "delivery": {"sinks": [sink]},
         "defaults": defaults,

@@ -43,8 +43,7 @@ def simulate(
 
     log.configure("info", "auto")
     site = SimulatedSite(cameras, seed=seed)
-    for _ in range(panels):
-        site.add("onvif", kind=Kind.INTERCOM)
+    site.add_panels(panels)
     for _ in range(recorders):
         site.add("onvif", kind=Kind.SERVER, channels=4)
     for number in range(media_servers):

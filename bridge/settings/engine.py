@@ -496,6 +496,5 @@ class Configurator:
             return None
         runner, channel = found
         known = runner.state.cameras.get(channel.key)
-        return render.config_apply(
-            runner.device, channel, known.status.announced if known else None, item.template, user, reason
-        )
+        status = known.status.announced if known else None
+        return render.config_apply(runner.device, channel, status, item.template, user, reason)

@@ -191,6 +191,11 @@ _POSIX = re.compile(r"(?:[A-Za-z]{3,12}|<[A-Za-z0-9+-]{1,10}>)([+-]?)(\d{1,2})(?
 _EAST = re.compile(r"(?:GMT|UTC)([+-])(\d\d):(\d\d)")
 
 
+def east_of_utc(zone: str) -> int | None:
+    """Seconds that a POSIX time zone is ahead of UTC outside of summer time; None for what is no time zone."""
+    return _zone(zone)[0]
+
+
 def _zone(text: str) -> tuple[int | None, str]:
     """Seconds east of UTC, and what is said about summer time; None for what is no time zone."""
     if match := _EAST.fullmatch(text):

@@ -13,7 +13,7 @@ import math
 import random
 import resource
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -91,6 +91,12 @@ class SimulatedSite:
         member = Member(f"{_PREFIX[kind]}-{number:0{self._digits}d}", member_name, kind, simulator)
         self.members[member.id] = member
         return member
+
+    def add_panels(self, count: int, families: Sequence[str] = ()) -> None:
+        """Put in so many intercom panels, of every family (or of these) in turn."""
+        families = families or registry.panel_simulators()
+        for number in range(count):
+            self.add(families[number % len(families)], kind=Kind.INTERCOM)
 
     def __iter__(self) -> Iterator[Member]:
         return iter(self.members.values())

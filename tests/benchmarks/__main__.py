@@ -55,6 +55,16 @@ BARS: dict[str, dict[str, tuple[float | None, str]]] = {
         "sink_p99_ms": (50.0, "how long the server waits for the answer to a batch, 99th percentile, milliseconds"),
         "core_share": (None, "of a core, while they come"),
     },
+    "panels_300": {
+        "core_share": (0.08, "of a core, 300 panels of all families polled every 30 s, their events open"),
+        "kb_per_panel": (100.0, "memory of the bridge a panel, KB"),
+        "late_p99_ms": (None, "how late a poll begins, 99th percentile, milliseconds"),
+    },
+    "panel_latency": {
+        "p50_ms": (None, "panel event to a webhook's receiver, 100 panels, 50 events a second, median, milliseconds"),
+        "p99_ms": (100.0, "the same, 99th percentile"),
+        "lost": (0.0, "events that did not arrive"),
+    },
     "snmp_get": {
         "cpu_us": (100.0, "CPU of a GET of five objects, microseconds"),
         "ratio_to_gufo": (None, "the same / gufo-snmp alone"),

@@ -15,6 +15,7 @@ from typing import Any
 TICKS = os.sysconf("SC_CLK_TCK")
 PAGE = os.sysconf("SC_PAGE_SIZE")
 KEY, SECRET = "bench-key", "bench-secret"
+SINK = {"name": "bench", "type": "pusher_server", "key": KEY, "secret": SECRET}
 
 
 class Bridge:
@@ -32,7 +33,7 @@ class Bridge:
                 "log": {"format": "json"},
                 **site.get("bridge", {}),
             },
-            "delivery": {"sinks": [{"name": "bench", "type": "pusher_server", "key": KEY, "secret": SECRET}]},
+            "delivery": {"sinks": site.get("sinks", [SINK])},
             "defaults": {**site.get("defaults", {}), "watch": watch, "onvif": onvif or {}},
             "sites": site.get("sites", []),
             "devices": site["devices"],

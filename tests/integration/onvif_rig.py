@@ -33,6 +33,9 @@ LIMIT = 10.0  # seconds that any condition gets
 MAKES = (0, 1, 4, 5)  # seeds, one for each of the four makes of simulated devices
 
 
+MOMENT = 0.01  # seconds
+
+
 class HastyClock(SystemClock):
     """Real time, but nobody sleeps by it for longer than a moment; keeps how long they wanted to."""
 
@@ -46,7 +49,7 @@ class HastyClock(SystemClock):
 
     async def sleep(self, seconds: float) -> None:
         self.slept.append(seconds)
-        await asyncio.sleep(min(seconds, 0.01))
+        await asyncio.sleep(min(seconds, MOMENT))
 
 
 def make(
@@ -245,7 +248,7 @@ class Watch:
 
     async def listening(self) -> None:
         """Until the first subscription has told how things are."""
-        await until(lambda: len(self.runner._conditions), limit=LIMIT)
+        await until(lambda: len(self.runner.conditions), limit=LIMIT)
 
     async def pass_(self, seconds: float) -> None:
         """Let time pass, once whoever is busy with the device waits again."""

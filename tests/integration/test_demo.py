@@ -8,6 +8,7 @@ from pathlib import Path
 
 import aiohttp
 
+from bridge import registry
 from tests.integration.processes import BINARY, Process
 
 
@@ -56,7 +57,10 @@ async def test_clients_and_the_api_take_what_the_ready_file_says(tmp_path: Path)
             assert push["event"].startswith("App\\Events\\")
             assert json.loads(push["data"])["subject"] is None
             async with http.get(f"{told['http']}/api/v1/devices", headers=headers) as answer:
-                assert len((await answer.json())["devices"]) == 5
+                devices = (await answer.json())["devices"]
+            # Cameras, a media server, a panel of each family.
+            assert len(devices) == 3 + len(registry.panel_simulators())
+            assert {one["driver"] for one in devices} == {"flussonic", *registry.panel_simulators()}
             async with http.get(f"{told['http']}/api/v1/devices") as answer:
                 assert answer.status == 401
         with urllib.request.urlopen(f"{told['http']}/metrics", timeout=5) as page:

@@ -16,8 +16,8 @@ from aiohttp.client_middleware_digest_auth import parse_header_pairs
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from bridge.testing.digest import DigestServer, Verdict, parse_digest
 from drivers.onvif.simulated import quirks
-from drivers.onvif.simulated.digest import DigestServer, Verdict, parse_digest
 from drivers.onvif.simulated.events import Filter
 from drivers.onvif.simulated.quirks import Quirk
 from drivers.onvif.simulated.times import (

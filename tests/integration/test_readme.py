@@ -22,7 +22,7 @@ def commands(heading: str) -> list[list[str]]:
 
 
 def shell(line: str, folder: Path) -> Process:
-    return Process("bash", "-c", f"exec {line}", cwd=folder, environ={"MAKEFLAGS": "", "MAKELEVEL": ""})
+    return Process("bash", "-c", f"exec {line}", cwd=folder, environ={"MAKEFLAGS": "", "MAKELEVEL": "", "ARGS": ""})
 
 
 def test_quick_start() -> None:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
+
+import aiohttp
 
 from bridge.config.load import load
 from bridge.model import Capability, Command, Kind
@@ -93,5 +96,54 @@ async def test_power_that_was_taken_is_given_back_by_the_next_life_of_the_bridge
         await until(lambda: bridge.supervisor.runners["switch"].state.reach.reach is Reach.ONLINE, 10)
         assert switch.seen["set"] == 1
     finally:
+        await bridge.stop()
+        await switch.stop()
+
+
+async def test_the_power_switch_over_the_api(tmp_path: Path) -> None:
+    """A command like any other: by capability, audited, once for one key."""
+    switch = SnmpSimulator("switch", kind=Kind.SWITCH)
+    await switch.start()
+    entry = switch.inventory()
+    entry["snmp"] = {**entry["snmp"], "off_seconds": 1}
+    config = tmp_path / "config.yaml"
+    config.write_text(
+        json.dumps(
+            {
+                "bridge": {"data": str(tmp_path / "data"), "http": {"listen": "127.0.0.1:0"}},
+                "delivery": {"sinks": []},
+                "devices": [{"id": "switch", **entry}],
+            }
+        )
+    )
+    bridge = Service(load(config))
+    await bridge.start()
+    session = aiohttp.ClientSession(
+        headers={"Authorization": f"Bearer {await bridge.tokens.issue('t', ['*'], api='write')}"}
+    )
+
+    async def command(key: str, **arguments: object) -> tuple[int, Any]:
+        body = {"action": "power_cycle", "arguments": arguments}
+        url = f"{bridge.url}/api/v1/devices/switch/commands"
+        async with session.post(url, json=body, headers={"Idempotency-Key": key}) as answer:
+            return answer.status, await answer.json()
+
+    try:
+        await until(lambda: bridge.supervisor.runners["switch"].state.reach.reach is Reach.ONLINE, 20)
+        first = await command("one", port=3)
+        assert first[0] == 200, first
+        assert (switch.seen["set"], switch.ports[3].powered) == (2, True), "off and on again"
+        assert await command("one", port=3) == first, "the same key: the same answer"
+        assert switch.seen["set"] == 2, "and nothing is done again"
+        status, problem = await command("two", port=99)
+        assert status == 422, problem
+        refused, problem = await command("three")
+        assert refused == 422, problem
+        assert switch.seen["set"] == 2
+        async with session.get(f"{bridge.url}/api/v1/audit") as answer:
+            told = [(json.loads(one["asked"])["arguments"], one["status"]) for one in (await answer.json())["entries"]]
+        assert told == [({"port": 3}, 200), ({"port": 99}, 422), ({}, 422)], "each of them once"
+    finally:
+        await session.close()
         await bridge.stop()
         await switch.stop()

@@ -286,7 +286,7 @@ async def test_a_device_that_makes_up_sources_fills_no_memory(world: World) -> N
     for number in range(1000):
         driver.said.put_nowait(DeviceEvent(EventKind.INPUT, source=str(number), active=True))
     await until(lambda: driver.said.empty())
-    assert len(runner._conditions) == 256
+    assert len(runner.conditions) == 256
     dropped = world.metrics.events_dropped.labels("alarms")._value.get()
     assert dropped == 1000 - 256
 

@@ -13,7 +13,7 @@ import hmac
 import random
 from collections import Counter
 
-from drivers.onvif.simulated.digest import DigestServer, Verdict, parse_digest
+from bridge.testing.digest import DigestServer, Verdict, parse_digest
 from drivers.onvif.simulated.quirks import Quirk
 from drivers.onvif.simulated.settings import User
 from drivers.onvif.simulated.soap import NAMESPACES, Call, SoapFault
