@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from bridge.config.types import Duration, SecretValue
+from bridge.config.types import Duration, SecretValue, invalid
 
 PortNumber = Annotated[int, Field(ge=0, le=63)]
 
@@ -49,3 +49,9 @@ class AxisConfig(BaseModel):
     open_seconds: Annotated[Duration, Field(ge=0.2, le=60)] = Field(
         5.0, description="for how long open_door opens where the output has no time of its own (monostable), seconds"
     )
+
+    @model_validator(mode="after")
+    def _traps_need_a_community(self) -> Self:
+        if self.traps and self.trap_community is None:
+            raise invalid("traps without trap_community", "say which community its traps carry: others are refused")
+        return self

@@ -9,12 +9,14 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
 from bridge.errors import ProtocolError
 from bridge.model import DeviceEvent, EventKind
 from drivers.axis.answers import Roles
+from drivers.transports.cards import from_hex
 
 EVERYTHING = "//."
 KNOWN = 500  # states of one subscription, that are told apart from their first telling
@@ -23,7 +25,6 @@ _TEXT = 256
 _NAMESPACE = re.compile(r"\b[A-Za-z][A-Za-z0-9]*:")
 _ON = frozenset({"1", "true", "active", "high", "yes", "on"})
 _OFF = frozenset({"0", "false", "inactive", "low", "no", "off"})
-_CANON = 14  # hex digits of a card number, as the bridge writes them
 OLD = 3.0  # seconds before we asked; what happened before that is told because we asked
 SETTLING = 10.0  # seconds in which a device has told its states to a new listener
 
@@ -248,8 +249,9 @@ class Reader:
         match told.topic:
             case "Device/Intercom/RFID":
                 data["by"] = "card"
-                if (card := canon(told.data.get("UID", ""))) is not None:
-                    data["credential"] = card
+                # Empty unless its configuration allows that (SensitiveRFIDEventEnabled).
+                with suppress(ProtocolError):
+                    data["credential"] = from_hex(told.data.get("UID", ""))
             case "Device/Intercom/KeyPin":
                 data["by"] = "code"
             case "Call/DTMF":
@@ -287,14 +289,6 @@ class Reader:
             topic=told.said,
             data=(data or {}) if only else {**told.data, **(data or {})},
         )
-
-
-def canon(uid: str) -> str | None:
-    """A card's number as 14 upper-case hex digits; None for what is none. Axis gives bytes in hex, first one first."""
-    digits = re.sub(r"[\s:-]", "", uid).upper()
-    if not re.fullmatch(r"[0-9A-F]{2,20}", digits):
-        return None
-    return digits.rjust(_CANON, "0")
 
 
 def _truth(value: str) -> bool | None:

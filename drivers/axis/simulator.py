@@ -23,12 +23,12 @@ from pyasn1.codec.ber import encoder
 from pysnmp.proto import api, rfc1902
 
 from bridge.model import Kind
+from bridge.testing.digest import DigestServer, Verdict
 from bridge.testing.http_simulator import HttpSimulator
 from bridge.testing.simulator import Fault
 from drivers.axis.simulated import calls
 from drivers.axis.simulated.stream import Stream
 from drivers.axis.simulated.unit import PATHS, Port, Unit, boot_id, listed
-from drivers.onvif.simulated.digest import DigestServer, Verdict
 
 _SNMP = api.PROTOCOL_MODULES[api.SNMP_VERSION_2C]
 _TRAP = "1.3.6.1.4.1.368.4.2"  # AXIS-VIDEO-MIB, axisVideoTraps

@@ -350,7 +350,8 @@ async def test_a_trap_with_another_community_is_refused() -> None:
 
 
 async def test_where_the_firmware_has_no_event_stream_traps_are_all_there_is() -> None:
-    async with trap_listener() as traps, rig(config={"traps": True}, traps=traps, firmware="9.80.3") as one:
+    config = {"traps": True, "trap_community": "public"}
+    async with trap_listener() as traps, rig(config=config, traps=traps, firmware="9.80.3") as one:
         assert Capability.EVENTS in (await one.driver.probe()).capabilities
         async with one.listening():
             await one.simulator.act("casing")
