@@ -14,7 +14,7 @@ import aiohttp
 
 from bridge.clock import Wake
 from bridge.driver import Driver, DriverIO, Registration, Trap, TrapAccess
-from bridge.errors import DeviceError, ProtocolError, Rejected, Unreachable, Unsupported
+from bridge.errors import ProtocolError, Rejected, Unreachable, Unsupported
 from bridge.model import (
     Capability,
     Channel,

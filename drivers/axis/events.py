@@ -133,11 +133,10 @@ def notification(text: str) -> Notification | None:
     if not isinstance(said, str) or not said:
         raise ProtocolError("an event without a topic", text.encode(errors="replace"))
     content, at = _object(told.get("message")), told.get("timestamp")
-    timed = isinstance(at, int | float) and not isinstance(at, bool) and 0 < at < 1e14
     return Notification(
         _NAMESPACE.sub("", said)[:_TEXT],
         said[:_TEXT],
-        at / 1000 if timed else None,
+        at / 1000 if isinstance(at, int | float) and not isinstance(at, bool) and 0 < at < 1e14 else None,
         _pairs(content.get("source")),
         _pairs(content.get("data")),
     )

@@ -177,9 +177,7 @@ async def read(vapix: Vapix, apis: frozenset[Api], roles: Roles, sections: Colle
     return Configuration(unflatten(values), Limits(limits))
 
 
-async def _read_calls(
-    vapix: Vapix, sections: Collection[str], tell: Callable[[str, Value, Limit], None]
-) -> None:
+async def _read_calls(vapix: Vapix, sections: Collection[str], tell: Callable[[str, Value, Limit], None]) -> None:
     try:
         sip = await _sip(vapix)
     except NotThere:
@@ -264,9 +262,7 @@ async def write(vapix: Vapix, apis: frozenset[Api], roles: Roles, step: Step) ->
     match step.section:
         case "clock":
             zone, saving = after.get("clock.time_zone"), after.get("clock.daylight_saving")
-            await vapix.ask(
-                "time.cgi", "setPosixTimeZone", {"posixTimeZone": zone, "enableDst": saving is not False}
-            )
+            await vapix.ask("time.cgi", "setPosixTimeZone", {"posixTimeZone": zone, "enableDst": saving is not False})
         case "ntp":
             await _write_ntp(vapix, rest)
         case "sip" | "call" | "door" | "vendor":

@@ -34,6 +34,7 @@ _SNMP = api.PROTOCOL_MODULES[api.SNMP_VERSION_2C]
 _TRAP = "1.3.6.1.4.1.368.4.2"  # AXIS-VIDEO-MIB, axisVideoTraps
 _OPEN = frozenset({"/axis-cgi/systemready.cgi"})  # asks for no login
 _ACTION = re.compile(r"(?:(\d{1,3}):)?([/\\](?:\d{1,7}[/\\])*)")
+_ERRORS = {2102: "Method not supported", 2104: "Invalid parameter value specified", 4004: "Invalid parameter(s)"}
 _JPEG = bytes.fromhex("ffd8ffe000104a46494600010100000100010000ffd9")
 _MOTION = "tnsaxis:CameraApplicationPlatform/VMD/Camera1ProfileANY"
 _CASING = "tns1:Device/tnsaxis:Casing/Open"
@@ -214,8 +215,7 @@ class AxisSimulator(HttpSimulator):
             head["context"] = asked["context"]
         data = await self._method(PATHS[path], method, params)
         if isinstance(data, int):
-            texts = {2102: "Method not supported", 4004: "Invalid parameter(s)", 2104: "Invalid parameter value specified"}
-            return web.json_response({**head, "error": {"code": data, "message": texts[data]}})
+            return web.json_response({**head, "error": {"code": data, "message": _ERRORS[data]}})
         return web.json_response({**head, "data": data})
 
     async def _method(self, interface: str, method: str, params: dict[str, Any]) -> dict[str, Any] | int:
@@ -223,8 +223,8 @@ class AxisSimulator(HttpSimulator):
         unit = self.unit
         match interface, method:
             case "api-discovery", "getApiList":
-                names = listed(unit.firmware)
-                return {"apiList": [{"id": name, "version": "1.2", "name": name, "status": "official"} for name in names]}
+                more = {"version": "1.2", "status": "official"}
+                return {"apiList": [{"id": name, "name": name, **more} for name in listed(unit.firmware)]}
             case "basic-device-info", "getAllProperties":
                 return {"propertyList": unit.properties()}
             case "systemready", "systemready":
@@ -278,11 +278,9 @@ class AxisSimulator(HttpSimulator):
             case "list":
                 listing, lines = self.unit.listing(), []
                 for group in query.get("group", "").split(","):
-                    name = group.removeprefix("root.")
-                    found = [f"root.{key}={value}" for key, value in listing.items() if f"{key}.".startswith(f"{name}.")]
-                    lines += found if name else [f"root.{key}={value}" for key, value in listing.items()]
-                    if not found and name:
-                        lines.append(f"# Error: Error -1 getting param in group '{name}'")
+                    front = f"{group.removeprefix('root.')}." if group else ""
+                    found = [f"root.{key}={value}" for key, value in listing.items() if f"{key}.".startswith(front)]
+                    lines += found or [f"# Error: Error -1 getting param in group '{group}'"]
                 return web.Response(text="\n".join(lines) + "\n")
             case "update":
                 self._changes += 1
@@ -369,12 +367,13 @@ class AxisSimulator(HttpSimulator):
         topic, source, data = _state_of(port)
         await self.stream.tell(topic, source, data, state=True)
         # The ONVIF twin of the same thing.
-        if port.direction == "output":
-            state = {"LogicalState": "active" if active else "inactive"}
-            await self.stream.tell("tns1:Device/Trigger/Relay", {"RelayToken": str(port.number)}, state, state=True)
-        else:
-            state = {"LogicalState": str(int(active))}
-            await self.stream.tell("tns1:Device/Trigger/DigitalInput", {"InputToken": str(port.number)}, state, state=True)
+        name, token, words = (
+            ("Relay", "RelayToken", ("inactive", "active"))
+            if port.direction == "output"
+            else ("DigitalInput", "InputToken", ("0", "1"))
+        )
+        state = {"LogicalState": words[active]}
+        await self.stream.tell(f"tns1:Device/Trigger/{name}", {token: str(port.number)}, state, state=True)
 
     # -- what happens in front of it --------------------------------------------------------------------------------
 

@@ -50,7 +50,13 @@ class Vapix:
         self._http = HttpClient(device, io, port=config.port, tls=config.tls, timeout=config.timeout)
 
     async def ask(
-        self, path: str, method: str, params: Mapping[str, Any] | None = None, *, version: str = "1.0", once: bool = False
+        self,
+        path: str,
+        method: str,
+        params: Mapping[str, Any] | None = None,
+        *,
+        version: str = "1.0",
+        once: bool = False,
     ) -> dict[str, Any]:
         """The `data` of one JSON call. Raises NotThere, DeviceErrors."""
         asked: dict[str, Any] = {"apiVersion": version, "method": method}

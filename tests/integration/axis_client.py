@@ -3,13 +3,13 @@
     axis_client.py requests HOST PORT USER PASSWORD     its VAPIX requests (a release for this Python)
     axis_client.py websocket HOST PORT USER PASSWORD    its event stream (its latest release)
 
-The latest release needs Python 3.14, because it relies on annotations that are evaluated late. Its modules for the event
-stream are read unchanged, with annotations late as there (PEP 563).
+The latest release needs Python 3.14, because it relies on annotations that are evaluated late. Its modules for the
+event stream are read unchanged, with annotations late as there (PEP 563).
 """
 
 from __future__ import annotations
-
 import __future__
+
 import asyncio
 import importlib.util
 import json
@@ -18,13 +18,13 @@ import types
 from pathlib import Path
 
 READY = "ready"
-EVENTS = 5
 
 
 async def requests(host: str, port: int, username: str, password: str) -> dict[str, object]:
     import httpx
     from axis.device import AxisDevice
     from axis.models.configuration import Configuration
+    from axis.models.port_management import Sequence
 
     async with httpx.AsyncClient() as session:
         device = AxisDevice(Configuration(session, host, port=port, username=username, password=password))
@@ -39,8 +39,7 @@ async def requests(host: str, port: int, username: str, password: str) -> dict[s
             "apis": sorted(vapix.api_discovery),
             "ports": {one.id: [one.direction, one.state, one.usage] for one in ports.values()},
         }
-        await ports.open("2")
-        await ports.close("2")
+        await ports.set_state_sequence("2", [Sequence("closed", 100), Sequence("open", 0)])
         return found
 
 

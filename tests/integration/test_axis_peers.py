@@ -17,7 +17,10 @@ from tests.support import until
 
 # The last one for Python 3.11; the latest has the event stream, and says that it needs 3.14.
 REQUESTS = ("axis==60",)
-WEBSOCKET = (("--no-deps", "--ignore-requires-python", "axis==74"), ("aiohttp>=3.14", "orjson>=3.10", "xmltodict>=0.13"))
+WEBSOCKET = (
+    ("--no-deps", "--ignore-requires-python", "axis==74"),
+    ("aiohttp>=3.14", "orjson>=3.10", "xmltodict>=0.13"),
+)
 
 
 @pytest.fixture
@@ -53,6 +56,7 @@ async def test_its_requests_find_what_the_panel_is(panel: AxisSimulator) -> None
     assert found["ports"]["1"] == ["output", "open", "Door"]
     assert found["ports"]["0"] == ["input", "open", "Button"]
     assert panel.seen["auth_failed"] == 0
+    assert panel.openings() == 1
 
 
 async def test_its_event_stream_hears_what_happens(panel: AxisSimulator) -> None:

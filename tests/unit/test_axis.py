@@ -29,7 +29,9 @@ ANYTHING = st.recursive(
 )
 
 
-def message(topic: str, data: dict[str, Any] | None = None, source: dict[str, Any] | None = None, at: float = NOW) -> str:
+def message(
+    topic: str, data: dict[str, Any] | None = None, source: dict[str, Any] | None = None, at: float = NOW
+) -> str:
     told = {
         "timestamp": round(at * 1000),
         "topic": topic,
@@ -76,7 +78,7 @@ CORPUS: list[tuple[str, dict[str, Any], dict[str, Any], EventKind, bool | None, 
      EventKind.ACCESS, None, {"by": "card", "credential": "000000C0DE1234"}),
     ("tns1:Device/tnsaxis:Intercom/RFID", {"UID": "04a1b2c3d4e5f6"}, {}, EventKind.ACCESS, None,
      {"credential": "04A1B2C3D4E5F6"}),
-    ("tns1:Device/tnsaxis:Intercom/RFID", {"UID": "", "TagType": "HID_PROX"}, {}, EventKind.ACCESS, None, {"by": "card"}),
+    ("tns1:Device/tnsaxis:Intercom/RFID", {"UID": "", "TagType": "HID"}, {}, EventKind.ACCESS, None, {"by": "card"}),
     ("tns1:AccessControl/AccessGranted/Credential", {"CredentialHolderName": "Ann"}, {"AccessPointToken": "1"},
      EventKind.ACCESS, None, {"granted": "true", "user": "Ann"}),
     ("tns1:AccessControl/Denied/Credential", {"Reason": "Expired"}, {}, EventKind.ACCESS, None, {"granted": "false"}),
@@ -150,13 +152,14 @@ def test_of_unknown_topics_what_is_older_than_the_subscription_is_no_news(
     assert event.initial is initial
 
 
-# -- calls --------------------------------------------------------------------------------------------------------------
+# -- calls --------------------------------------------------------------------------------------------------------
 
+ENDS = [("NoAnswer",), ("Busy",), ("AcceptedByRemote", "Terminated")]
 STATE_OF = {"Initiated": "Calling", "AcceptedByRemote": "Active"}
 
 
 @given(
-    ends=st.lists(st.sampled_from([("NoAnswer",), ("Busy",), ("AcceptedByRemote", "Terminated")]), min_size=1, max_size=5),
+    ends=st.lists(st.sampled_from(ENDS), min_size=1, max_size=5),
     order=st.lists(st.booleans(), min_size=30, max_size=30),
     both=st.sampled_from(["both", "changes", "states"]),
 )
@@ -186,7 +189,7 @@ def test_a_call_that_goes_on_when_we_begin_to_listen_is_known() -> None:
     assert over.data["state"] == "missed"
 
 
-# -- hostile ------------------------------------------------------------------------------------------------------------
+# -- hostile ------------------------------------------------------------------------------------------------------
 
 
 @given(ANYTHING)
@@ -231,7 +234,7 @@ def test_long_texts_are_cut() -> None:
     assert all(len(value) <= 256 for value in event.data.values())
 
 
-# -- what it is made of ---------------------------------------------------------------------------------------------------
+# -- what it is made of -------------------------------------------------------------------------------------------
 
 
 def ports(*rows: tuple[int, bool, str]) -> list[Port]:
@@ -239,7 +242,8 @@ def ports(*rows: tuple[int, bool, str]) -> list[Port]:
 
 
 def test_doors_are_the_outputs_whose_usage_says_so() -> None:
-    found = ports((0, False, "button"), (1, True, "light"), (2, True, "door"), (3, False, "door"), (4, False, "tampering"))
+    rows = [(0, False, "button"), (1, True, "light"), (2, True, "door"), (3, False, "door"), (4, False, "tampering")]
+    found = ports(*rows)
     assert answers.roles(found, AxisConfig()) == Roles((2,), 3, frozenset({4}))
 
 

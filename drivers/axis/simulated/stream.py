@@ -113,7 +113,8 @@ def _filters(params: Any) -> tuple[str, ...]:
     given = params.get("eventFilterList") if isinstance(params, dict) else None
     if not isinstance(given, list):
         return ()
-    return tuple(one["topicFilter"] for one in given if isinstance(one, dict) and isinstance(one.get("topicFilter"), str))
+    topics = [one.get("topicFilter") for one in given if isinstance(one, dict)]
+    return tuple(one for one in topics if isinstance(one, str))
 
 
 def _matches(expression: str, topic: str) -> bool:
