@@ -361,8 +361,10 @@ class AxisSimulator(HttpSimulator):
             self._pulses[port.number] = asyncio.create_task(rest(), name=f"pulse {self.name}")
 
     async def _set(self, port: Port, active: bool) -> None:
-        if port.active == active:
-            return
+        if port.active != active:
+            await self._tell(port, active)
+
+    async def _tell(self, port: Port, active: bool) -> None:
         port.active = active
         topic, source, data = _state_of(port)
         await self.stream.tell(topic, source, data, state=True)
@@ -385,13 +387,14 @@ class AxisSimulator(HttpSimulator):
             case "drop_subscriptions":
                 self.stream.drop()
             case "button":
-                await self._set(self.unit.ports[0], active)
+                await self._tell(self.unit.ports[0], active)
             case "relay":
-                await self._run(self.unit.ports[int(details.get("output", 1))], [(0.0, active)])
+                self._opened += active
+                await self._tell(self.unit.ports[int(details.get("output", 1))], active)
             case "door":
-                await self._set(self.unit.ports[3], active)
+                await self._tell(self.unit.ports[3], active)
             case "exit_button":
-                await self._set(self.unit.ports[4], active)
+                await self._tell(self.unit.ports[4], active)
             case "door_state":
                 topic = "tns1:Device/tnsaxis:Intercom/DoorState"
                 await self.stream.tell(topic, {"Source": "Internal"}, {"State": details["state"]}, state=True)

@@ -60,6 +60,7 @@ class AxisContract(DriverContract):
 
 
 class TestEventStream(AxisContract):
+    drivers = 50
     settings_samples = (
         *SAMPLES,
         {"ntp": {"from_dhcp": False, "servers": ["192.0.2.1", "ntp.example.org"]}},

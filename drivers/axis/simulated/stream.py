@@ -32,7 +32,7 @@ class Stream:
         self._states: dict[tuple[str, tuple[tuple[str, str], ...]], tuple[Pairs, float]] = {}
 
     def listening(self) -> int:
-        return sum(bool(one.filters) and not one.deaf for one in self.sessions)
+        return sum(bool(one.filters) and not one.deaf and not one.socket.closed for one in self.sessions)
 
     def forget(self) -> None:
         self.sessions.clear()
