@@ -15,7 +15,7 @@ from bridge.errors import DeviceError
 from bridge.model import Capability, EventKind, Reading
 from bridge.testing.checks.base import Contract, outcome
 from bridge.testing.checks.cancelling import MOST_WAITS, cancelled_at
-from bridge.testing.harness import SlowMemory, Unit, on_a_loop, running, until
+from bridge.testing.harness import SETTLE, SlowMemory, Unit, on_a_loop, running, until
 from bridge.testing.simulator import Fault
 
 
@@ -133,6 +133,9 @@ class LifecycleChecks(Contract):
                 both = await unit.subscriptions()
                 await listener.stop()
                 await bench.close(ours)
+                # The end of a websocket reaches the device a moment after it has left the driver.
+                what = f"of {both} subscriptions of two clients, none has gone when one closes"
+                await until(lambda: unit.simulator.open_subscriptions() < both, what, SETTLE)
                 alone = await unit.subscriptions()
                 assert alone == both // 2, f"of {both} subscriptions of two clients, {alone} are left when one closes"
                 await self.tell(unit, "after")
@@ -150,8 +153,12 @@ class LifecycleChecks(Contract):
             bench.forget(crashed)
             del crashed  # and with it the sockets that it has to itself
             async with self.listen(await bench.ready(unit, memory=memory)):
-                count = await unit.subscriptions()
-                assert count == one, (
-                    f"after a crash and a new start there are {count} subscriptions on the device instead of {one}: "
-                    "keep what names it in io.memory, and let go of the old one before a new one is made"
+                count = unit.simulator.open_subscriptions
+                await until(
+                    lambda: count() == one,
+                    lambda: (
+                        f"after a crash and a new start there are {count()} subscriptions on the device instead of "
+                        f"{one}: keep what names it in io.memory, and let go of the old one before a new one is made"
+                    ),
+                    SETTLE,
                 )
