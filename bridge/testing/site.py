@@ -232,7 +232,7 @@ class Incident:
     lasts: tuple[float, float]
     details: Callable[[random.Random], Details] = lambda rng: {}
     action: str = ""  # of `Simulator.act`; otherwise it is the fault
-    switch: str = "active"  # the detail that is true at first and false in the end
+    switch: str = "active"  # the detail that is true at first and false in the end; "" where it is over at once
     fault: Fault | None = None
     reboots: bool = False  # it comes back as after a power cycle
 
@@ -250,9 +250,9 @@ class _Running:
             await simulator.inject(incident.fault, self.details.get("value", True))
         else:
             try:
-                await simulator.act(incident.action, **self.details, **{incident.switch: True})
-            except ValueError:
-                return False
+                await simulator.act(incident.action, **self.details, **self._switched(True))
+            except (ValueError, TypeError):
+                return False  # not at all, or not with these details
         log.info(incident.begins, device=self.member.id, name=self.member.name, **self.details)
         return True
 
@@ -263,8 +263,12 @@ class _Running:
             if incident.reboots:
                 await simulator.reboot()
         else:
-            await simulator.act(incident.action, **self.details, **{incident.switch: False})
+            if incident.switch:
+                await simulator.act(incident.action, **self.details, **self._switched(False))
         log.info(incident.ends, device=self.member.id, name=self.member.name, **self.details)
+
+    def _switched(self, on: bool) -> Details:
+        return {self.incident.switch: on} if self.incident.switch else {}
 
 
 def _stream(rng: random.Random) -> Details:
@@ -289,5 +293,6 @@ INCIDENTS = (
     Incident("video signal lost", "video signal is back", 3, (4.0, 12.0), action="signal_loss"),
     Incident("input closed", "input opened", 5, (1.0, 5.0), action="input"),
     Incident("relay on", "relay off", 2, (1.0, 5.0), action="relay"),
+    Incident("key shown", "door is closed", 25, (2.0, 4.0), action="card", switch=""),
     Incident("memory card failed", "memory card works", 1, (10.0, 30.0), action="storage_failure"),
 )

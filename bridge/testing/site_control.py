@@ -114,7 +114,7 @@ class SiteControl:
             _refuse("no action", "action", 'say what is to happen: {"action": "motion", "active": true}')
         try:
             await member.simulator.act(action, **body)
-        except ValueError as error:
+        except (ValueError, TypeError) as error:
             what, _, mend = str(error).partition(": ")
             _refuse(what, "action", mend or "see what this driver's simulator can do")
         return web.json_response(_describe(member))
