@@ -11,10 +11,11 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, ClassVar
 
 from pyasn1.codec.ber import encoder
-from pysnmp.proto import api, rfc1902
+from pysnmp.proto import rfc1902
 
 from bridge.driver import SnmpUser
 from bridge.model import Kind
@@ -23,7 +24,6 @@ from bridge.testing.simulator import Fault, Simulator
 from drivers.snmp.simulated import mibs
 from drivers.snmp.simulated.agent import Agent, Objects, Oid, Table, oid
 
-_V2C = api.PROTOCOL_MODULES[api.SNMP_VERSION_2C]
 _INSTEAD = {
     Fault.JUNK: bytes(range(256)) * 2,
     Fault.HTML: b"<!DOCTYPE html><html><body><form><input name=user></form></body></html>",
@@ -36,6 +36,7 @@ _OPERATIONAL, _ADMIN, _DETECTION = (
     oid("1.3.6.1.2.1.105.1.1.1.6"),
 )
 _ADDRESS = oid("1.3.6.1.2.1.2.2.1.6")
+_TRAP = 0xA7  # SNMPv2-Trap-PDU
 _TRAPS = "1.3.6.1.6.3.1.1.5"
 _KINDS = {Kind.CAMERA: "axis", Kind.INTERCOM: "two_n", Kind.SERVER: "host", Kind.SWITCH: "switch"}
 
@@ -97,6 +98,7 @@ class SnmpSimulator(Simulator):
         self._transport: asyncio.DatagramTransport | None = None
         self._late: set[asyncio.Task[None]] = set()
         self._started = False
+        self._requests = 0
 
     # -- what it has ------------------------------------------------------------------------------------------------
 
@@ -269,20 +271,31 @@ class SnmpSimulator(Simulator):
         """An SNMPv2-Trap-PDU to `notify` (RFC 3416, 4.2.6)."""
         if self.notify is None or self._transport is None:
             return
-        pdu = _V2C.TrapPDU()
-        _V2C.apiTrapPDU.set_defaults(pdu)
-        binds: list[tuple[str, Any]] = [
-            ("1.3.6.1.2.1.1.3.0", rfc1902.TimeTicks(self._ticks())),
-            ("1.3.6.1.6.3.1.1.4.1.0", rfc1902.ObjectIdentifier(name)),
+        self._requests += 1
+        binds = [
+            _sequence(_named("1.3.6.1.2.1.1.3.0"), encoder.encode(rfc1902.TimeTicks(self._ticks()))),
+            _sequence(_named("1.3.6.1.6.3.1.1.4.1.0"), _named(name)),
         ]
         for key, value in variables.items():
-            binds.append((key, rfc1902.OctetString(value) if isinstance(value, str) else rfc1902.Integer32(value)))
-        _V2C.apiPDU.set_varbinds(pdu, binds)
-        message = _V2C.Message()
-        _V2C.apiMessage.set_defaults(message)
-        _V2C.apiMessage.set_community(message, self.trap_community)
-        _V2C.apiMessage.set_pdu(message, pdu)
-        self._transport.sendto(encoder.encode(message), self.notify)
+            made = rfc1902.OctetString(value) if isinstance(value, str) else rfc1902.Integer32(value)
+            binds.append(_sequence(_named(key), encoder.encode(made)))
+        pdu = _sequence(
+            *map(encoder.encode, map(rfc1902.Integer32, (self._requests, 0, 0))), _sequence(*binds), tag=_TRAP
+        )
+        community = encoder.encode(rfc1902.OctetString(self.trap_community))
+        self._transport.sendto(_sequence(encoder.encode(rfc1902.Integer32(1)), community, pdu), self.notify)
+
+
+@cache
+def _named(dotted: str) -> bytes:
+    return bytes(encoder.encode(rfc1902.ObjectName(dotted)))
+
+
+def _sequence(*parts: bytes, tag: int = 0x30) -> bytes:
+    """By hand (X.690, 8.1.3), because a flood of notifications is sent, and pysnmp takes a millisecond for each."""
+    content = b"".join(parts)
+    length = len(content)
+    return bytes((tag, length) if length < 128 else (tag, 0x82, *length.to_bytes(2, "big"))) + content
 
 
 def _of_port(number: int, port: SwitchPort) -> Table:

@@ -7,6 +7,7 @@ import base64
 import traceback
 from collections.abc import Iterator
 from contextlib import aclosing
+from functools import partial
 from typing import Any
 from urllib.parse import quote
 
@@ -14,7 +15,7 @@ from bridge.driver import AnyDriver, ShortMemory
 from bridge.model import Capability
 from bridge.settings.vocabulary import SECTIONS
 from bridge.testing.checks.base import Contract, outcome, text_of
-from bridge.testing.harness import CANARY, Unit, on_a_loop
+from bridge.testing.harness import CANARY, Bench, Unit, on_a_loop
 from bridge.testing.measuring import everything_said
 from bridge.testing.simulator import Fault
 
@@ -27,28 +28,33 @@ class SecretChecks(Contract):
     @on_a_loop
     async def test_no_secret_is_ever_told(self) -> None:
         async with self.bench() as bench:
-            unit, memory = await bench.unit(), ShortMemory()
+            faults = [fault for fault in _FAULTS if fault not in self.impossible]
+            units = [await bench.unit(seed) for seed in range(1, 1 + len(faults))]
             bench.may_leave_subscriptions(1)  # with HALF_ANSWER
-            results: dict[str, Any] = {}
             with everything_said() as said:
-                driver = await bench.ready(unit, memory=memory)
-                results |= await self._everything(driver, unit, "on a healthy device")
-                for fault in _FAULTS:
-                    if fault not in self.impossible:
-                        await unit.inject(fault)
-                        stranger = await bench.opened(unit)
-                        results[f"probe() at first contact with Fault.{fault.name}"] = await outcome(stranger.probe())
-                        results |= await self._everything(driver, unit, f"with Fault.{fault.name}")
-                        await unit.clear()
-                results["memory"] = dict(memory.values)
-                results["repr(driver)"] = repr(driver)
-                results["repr(driver.device)"] = repr(driver.device)
-            needles = _forms(unit.simulator.username)
-            for where, result in results.items():
+                # Each on a unit of its own: so they wait at the same time for what does not come.
+                told = await asyncio.gather(*map(partial(self._told, bench), units, faults))
+            needles = _forms(units[0].simulator.username)
+            for where, result in (one for results in told for one in results.items()):
                 for text in texts(result):
                     clean(text, needles, f"the result of {where}")
             for line in said:
                 clean(line, needles, "the log")
+
+    async def _told(self, bench: Bench, unit: Unit, fault: Fault) -> dict[str, Any]:
+        """All that a driver says of a unit that is well, and then has a fault, by when it said so."""
+        memory = ShortMemory()
+        driver = await bench.ready(unit, memory=memory)
+        results = await self._everything(driver, unit, "on a healthy device")
+        await unit.inject(fault)
+        stranger = await bench.opened(unit)
+        results[f"probe() at first contact with Fault.{fault.name}"] = await outcome(stranger.probe())
+        results |= await self._everything(driver, unit, f"with Fault.{fault.name}")
+        await unit.clear()
+        results["memory"] = dict(memory.values)
+        results["repr(driver)"] = repr(driver)
+        results["repr(driver.device)"] = repr(driver.device)
+        return results
 
     async def _everything(self, driver: AnyDriver, unit: Unit, when: str) -> dict[str, Any]:
         results = {f"{name}() {when}": await outcome(getattr(driver, name)()) for name in ("probe", "poll")}
