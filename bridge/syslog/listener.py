@@ -14,6 +14,8 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
+import structlog
+
 from bridge.clock import Clock
 from bridge.datagrams import QUEUE, Datagrams, Measure, addresses_of, plain
 from bridge.metrics import Metrics
@@ -28,18 +30,20 @@ FIRST_BYTES = 60.0  # seconds until a connection has to say something; after tha
 # A peer that is gone is noticed after two minutes: seconds of silence, seconds between probes, probes.
 _KEEP_ALIVE = {socket.TCP_KEEPIDLE: 60, socket.TCP_KEEPINTVL: 20, socket.TCP_KEEPCNT: 3}
 
+log = structlog.get_logger("syslog")
 Handler = Callable[[Line], None]
 
 
 class _Registered:
     """One device's lines: `bridge.driver.SyslogRegistration`."""
 
-    __slots__ = ("_owner", "addresses", "driver", "handler", "host", "name", "port")
+    __slots__ = ("_owner", "addresses", "device", "driver", "handler", "host", "name", "port")
 
     def __init__(
         self, owner: SyslogListener, device: Device, handler: Handler, name: str | None, addresses: frozenset[str]
     ) -> None:
         self._owner = owner
+        self.device = device.id
         self.driver = device.driver
         self.handler = handler
         self.name = name
@@ -71,6 +75,7 @@ class SyslogListener:
         self._doors: dict[str | None, _Door] = {}
         self._by_address: dict[str, list[_Registered]] = {}
         self._by_name: dict[str, list[_Registered]] = {}
+        self._warned: set[str] = set()  # addresses of several devices, which is said once of each
         self._connections: dict[asyncio.Task[None], str] = {}
         self.host = ""  # how devices reach us
         metrics.syslog_waiting.set_function(lambda: sum(len(door.datagrams) for door in self._doors.values()))
@@ -187,6 +192,8 @@ class SyslogListener:
             line = replace(line, hint=True)
         if not there:
             return "unknown_source"
+        if len({one.device for one in there}) > 1:
+            return self._ambiguous(host, there)
         outcome = "ok"
         for one in there:
             try:
@@ -194,6 +201,17 @@ class SyslogListener:
             except asyncio.QueueFull:
                 outcome = "device_queue_full"
         return outcome
+
+    def _ambiguous(self, host: str, there: list[_Registered]) -> str:
+        """Nobody gets a line that could be another's: somebody would seem to have opened another door."""
+        if host not in self._warned:
+            self._warned.add(host)
+            log.warning(
+                "lines of syslog from an address of several devices: give each syslog_name, the host name in its lines",
+                source=host,
+                devices=sorted({one.device for one in there}),
+            )
+        return "ambiguous"
 
     def _comes_to(self, one: _Registered, driver: str | None) -> bool:
         """Whether its lines come to that port."""

@@ -12,6 +12,7 @@ import itertools
 import math
 import random
 import resource
+import sys
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -96,7 +97,7 @@ class SimulatedSite:
         """Put in so many intercom panels, of every family (or of these) in turn."""
         families = families or registry.panel_simulators()
         for number in range(count):
-            self.add(families[number % len(families)], kind=Kind.INTERCOM)
+            self.add(families[number % len(families)], kind=Kind.INTERCOM, address=_own_address(number))
 
     def __iter__(self) -> Iterator[Member]:
         return iter(self.members.values())
@@ -189,13 +190,20 @@ class SimulatedSite:
         if not free or len(busy) > len(self.members) // 2:
             return None
         member = rng.choice(free)
+        possible = [one for one in INCIDENTS if member.kind is Kind.INTERCOM or not one.at_panels]
         incident = (
             INCIDENTS[turn]
             if turn < len(_FIRST)
-            else rng.choices(INCIDENTS, weights=[one.weight for one in INCIDENTS])[0]
+            else rng.choices(possible, weights=[one.weight for one in possible])[0]
         )
         running = _Running(member, incident, incident.details(rng))
         return running if await running.begin(log) else None
+
+
+def _own_address(number: int) -> str:
+    """An address of loopback for a panel alone, from which it reports, too: lines of syslog are known by it. Only Linux
+    has all of them without being asked."""
+    return f"127.1.{number // 250}.{number % 250 + 1}" if sys.platform == "linux" else "127.0.0.1"
 
 
 def _camera_fields(number: int, name: str) -> dict[str, Any]:
@@ -234,6 +242,7 @@ class Incident:
     action: str = ""  # of `Simulator.act`; otherwise it is the fault
     switch: str = "active"  # the detail that is true at first and false in the end; "" where it is over at once
     fault: Fault | None = None
+    at_panels: bool = False  # not at cameras
     reboots: bool = False  # it comes back as after a power cycle
 
 
@@ -293,6 +302,6 @@ INCIDENTS = (
     Incident("video signal lost", "video signal is back", 3, (4.0, 12.0), action="signal_loss"),
     Incident("input closed", "input opened", 5, (1.0, 5.0), action="input"),
     Incident("relay on", "relay off", 2, (1.0, 5.0), action="relay"),
-    Incident("key shown", "door is closed", 25, (2.0, 4.0), action="card", switch=""),
+    Incident("key shown", "door is closed", 25, (2.0, 4.0), action="card", switch="", at_panels=True),
     Incident("memory card failed", "memory card works", 1, (10.0, 30.0), action="storage_failure"),
 )

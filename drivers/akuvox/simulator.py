@@ -68,7 +68,7 @@ class AkuvoxSimulator(HttpSimulator):
         self.model_name, self.model = model, MODELS[model]
         self.access = Access(auth, self.username, self.password, self.accepts, time.monotonic)
         self.config = factory(self.model, action_urls=action_urls, syslog=syslog)
-        self.urls = ActionUrls(self.config)
+        self.urls = ActionUrls(self.config, self.address)
         self.sip_status = "2"
         self.door_log = True  # whether its firmware has one
         self.refuses = ""  # keys that begin so are not taken
@@ -310,7 +310,7 @@ class AkuvoxSimulator(HttpSimulator):
         return {**about, **states, **more}
 
     def say(self, line: str, severity: int = 6) -> None:
-        send_line(self._target, line, self.now(), ZONE, severity)
+        send_line(self._target, self.address, line, self.now(), ZONE, severity)
 
     async def act(self, action: str, **details: Any) -> None:
         """ValueError for what is not among these.

@@ -69,7 +69,7 @@ class BasIpSimulator(HttpSimulator):
         self.inventory_push = inventory_push
         self.set = settings_of(self.profile)
         self.log: list[dict[str, Any]] = []
-        self.reporting = Reporting(lambda: self.set.get("/syslog/settings"), push, "192.0.2.77")
+        self.reporting = Reporting(lambda: self.set.get("/syslog/settings"), push, "192.0.2.77", self.address)
         self._tokens: dict[str, float] = {}
         self._writes = 0
         self._opened = 0

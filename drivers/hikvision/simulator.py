@@ -103,7 +103,7 @@ class HikvisionSimulator(HttpSimulator):
             "deviceType": "VIS",
         }
         self.documents = Documents(self.profile.namespace, model, self.profile.doors, self.username, self._local_time)
-        self.hosts = Slots(self.documents, slots, others or {}, pictures=pictures)
+        self.hosts = Slots(self.documents, slots, others or {}, self.address, pictures=pictures)
         self.login = Login(
             self.username, self.password, self.accepts, self.now, rng, lock_after=lock_after, once=nonce_once
         )

@@ -13,6 +13,7 @@ import pytest
 import structlog
 import yaml
 
+from bridge import registry
 from bridge.config.load import load
 from bridge.model import Kind
 from bridge.testing import site as site_module
@@ -149,7 +150,21 @@ async def test_a_site_of_one_is_not_always_down() -> None:
 
 
 def test_every_incident_is_one_that_onvif_devices_can_have() -> None:
-    assert all(one.fault is not None or one.action in ACTIONS for one in site_module.INCIDENTS)
+    assert all(one.fault is not None or one.action in ACTIONS for one in site_module.INCIDENTS if not one.at_panels)
+
+
+async def test_panels_have_visitors() -> None:
+    site = SimulatedSite()
+    site.add_panels(len(registry.panel_simulators()))
+    async with site:
+        (visit,) = (one for one in site_module.INCIDENTS if one.at_panels)
+        able = [one.simulator.driver for one in site if await site_module._Running(one, visit, {}).begin(Log())]
+    assert set(able) == set(registry.panel_simulators()) - {"onvif"}
+    assert len({one.simulator.address for one in site}) == len(able) + 1, "each has an address of its own"
+
+
+class Log:
+    def info(self, *_: object, **__: object) -> None: ...
 
 
 # --- the control API

@@ -21,8 +21,8 @@ from bridge.testing.harness import until
 LIMIT = 5.0
 
 
-def panel(address: str, driver: str = "beward") -> Device:
-    return Device("panel", Kind.INTERCOM, driver, address)
+def panel(address: str, driver: str = "beward", name: str = "panel") -> Device:
+    return Device(name, Kind.INTERCOM, driver, address)
 
 
 class Rig:
@@ -33,7 +33,7 @@ class Rig:
 
     async def add(self, name: str, address: str, *, driver: str = "beward", host: str | None = None) -> None:
         lines = self.lines[name] = []
-        await self.listener.register(panel(address, driver), lines.append, name=host)
+        await self.listener.register(panel(address, driver, name), lines.append, name=host)
 
     def send(self, text: str, *, source: str = "127.0.0.1", driver: str = "beward") -> None:
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as one:
@@ -84,6 +84,15 @@ async def test_behind_one_address_the_host_name_decides() -> None:
         await one.until("unknown_source")
         assert (one.texts("a"), one.texts("b")) == ([], ["hello"])
         assert not one.lines["b"][0].hint, "its address is that of the device"
+
+
+async def test_what_could_be_anothers_is_nobodys() -> None:
+    async with rig() as one:
+        await one.add("a", "127.0.0.2")
+        await one.add("b", "127.0.0.2")
+        one.send("<30>Nov 25 10:11:12 x app: door opened", source="127.0.0.2")
+        await one.until("ambiguous")
+        assert (one.texts("a"), one.texts("b")) == ([], [])
 
 
 async def test_a_name_alone_is_a_hint() -> None:

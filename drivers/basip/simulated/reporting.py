@@ -29,10 +29,11 @@ class Reporting:
     """`settings` are those of /syslog/settings as they stand. `push` is what this firmware does with a bare host name
     (`http`, `udp`, `tcp`); a URL is always POSTed to."""
 
-    def __init__(self, settings: Callable[[], dict[str, Any] | None], push: str, host: str) -> None:
+    def __init__(self, settings: Callable[[], dict[str, Any] | None], push: str, host: str, address: str) -> None:
         self._settings = settings
         self._push = push
         self._host = host
+        self._address = address  # the panel's own, from which it reports
         self._kept: deque[bytes] = deque()
         self._wake = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
@@ -73,7 +74,7 @@ class Reporting:
         return "://" in settings["server"]["server"] or self._push == "http"
 
     async def _run(self) -> None:
-        connector = aiohttp.TCPConnector(force_close=True)
+        connector = aiohttp.TCPConnector(force_close=True, local_addr=(self._address, 0))
         async with aiohttp.ClientSession(connector=connector, timeout=aiohttp.ClientTimeout(total=5)) as session:
             while True:
                 await self._wake.wait()
@@ -112,7 +113,7 @@ class Reporting:
     async def _stream(self, server: str, port: int) -> None:
         batch, self._kept = list(self._kept), deque()
         with contextlib.suppress(OSError):
-            _, writer = await asyncio.open_connection(server, port)
+            _, writer = await asyncio.open_connection(server, port, local_addr=(self._address, 0))
             writer.writelines(line + b"\n" for line in batch)
             await writer.drain()
             writer.close()
@@ -122,6 +123,7 @@ class Reporting:
         loop = asyncio.get_running_loop()
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
             sender.setblocking(False)
+            sender.bind((self._address, 0))
             while self._kept:
                 line = self._kept.popleft()
                 if self.lost:

@@ -30,8 +30,11 @@ _EMPTY = {
 class Slots:
     """`pictures`: posts are multipart, with a JPEG behind the event. `others` are slots that another VMS has taken."""
 
-    def __init__(self, documents: Documents, count: int, others: Mapping[int, str], *, pictures: bool) -> None:
+    def __init__(
+        self, documents: Documents, count: int, others: Mapping[int, str], address: str, *, pictures: bool
+    ) -> None:
         self._documents = documents
+        self._address = address  # the panel's own, from which it posts
         self.slots = {number: dict(_EMPTY) for number in range(1, count + 1)}
         for number, host in others.items():
             self.slots[number] |= {"url": "/vms/events", "ipAddress": host, "portNo": "8010"}
@@ -96,7 +99,8 @@ class Slots:
             self._there.set()
 
     async def _send(self) -> None:
-        async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=5)) as http:
+        own = aiohttp.TCPConnector(local_addr=(self._address, 0))
+        async with aiohttp.ClientSession(connector=own, timeout=aiohttp.ClientTimeout(total=5)) as http:
             while True:
                 while self._waiting:
                     content_type, body = self._waiting.popleft()
