@@ -117,38 +117,36 @@ Results = Mapping[tuple[str, str], str]
 
 
 @functools.cache
-def results(settings: bool) -> Results:
-    """What each check said: its message, or "passed". Those of settings are run apart, each half within its limit."""
-    suites = {driver: file for driver, file in SUITES.items() if (file.stem == "suite_of_settings") == settings}
+def results(suite: Path) -> Results:
+    """What each check that is asked for in a file said: its message, or "passed"."""
     with tempfile.TemporaryDirectory() as folder:
-        return _run(suites, Path(folder) / "report.xml")
-
-
-def _run(suites: Mapping[str, Path], report: Path) -> Results:
-    run = subprocess.run(
-        [
-            *(sys.executable, "-m", "pytest", "-q", "--tb=line", f"--junitxml={report}", "-o", "asyncio_mode=strict"),
-            *("-n", "3"),  # most of them wait
-            *(f"{suites[driver]}::Test{driver}::test_{check}" for driver, check, _ in BROKEN if driver in suites),
-        ],
-        cwd=ROOT,
-        env={**os.environ, "PYTHONPATH": f"{ACME / 'src'}{os.pathsep}{ROOT}"},
-        capture_output=True,
-        text=True,
-        timeout=110,
-    )
-    assert report.is_file(), f"{run.stdout}\n{run.stderr}"
-    found = {}
-    for case in ElementTree.parse(report).getroot().iter("testcase"):
-        failed = case.find("failure")
-        said = failed.get("message", "") if failed is not None else "passed" if not len(case) else "error or skipped"
-        found[case.get("classname", "").rpartition(".Test")[2], case.get("name", "").removeprefix("test_")] = said
-    return found
+        report = Path(folder) / "report.xml"
+        run = subprocess.run(
+            [
+                *(sys.executable, "-m", "pytest", "-q", "--tb=line", f"--junitxml={report}"),
+                *("-o", "asyncio_mode=strict"),
+                *(f"{suite}::Test{driver}::test_{check}" for driver, check, _ in BROKEN if SUITES[driver] == suite),
+            ],
+            cwd=ROOT,
+            env={**os.environ, "PYTHONPATH": f"{ACME / 'src'}{os.pathsep}{ROOT}"},
+            capture_output=True,
+            text=True,
+            timeout=110,
+        )
+        assert report.is_file(), f"{run.stdout}\n{run.stderr}"
+        found = {}
+        for case in ElementTree.parse(report).getroot().iter("testcase"):
+            failed = case.find("failure")
+            said = (
+                failed.get("message", "") if failed is not None else "passed" if not len(case) else "error or skipped"
+            )
+            found[case.get("classname", "").rpartition(".Test")[2], case.get("name", "").removeprefix("test_")] = said
+        return found
 
 
 @pytest.mark.parametrize(("driver", "check", "message"), BROKEN, ids=lambda part: None if " " in part else part)
 def test_it_is_caught(driver: str, check: str, message: str) -> None:
-    assert message in results(SUITES[driver].stem == "suite_of_settings")[driver, check]
+    assert message in results(SUITES[driver])[driver, check]
 
 
 def test_every_broken_driver_is_asked_for() -> None:

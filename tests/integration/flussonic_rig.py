@@ -23,7 +23,7 @@ from drivers.flussonic.driver import FlussonicDriver
 from drivers.flussonic.simulator import FlussonicSimulator
 from tests.support import until
 
-WATCH = {"poll": 1, "offline_failures": 2, "offline_after": 1, "retry_cap": 1}
+WATCH = {"poll": 0.3, "offline_failures": 2, "offline_after": 0.5, "retry_cap": 0.3}
 
 
 def entry(name: str, simulator: FlussonicSimulator, first_id: int = 1) -> dict[str, Any]:

@@ -212,7 +212,7 @@ class Raw:
     async def quiet(self, **arguments: Any) -> str:
         """A pull point whose Initialized burst is already read."""
         address = await self.subscribe(**arguments)
-        await self.ask(pull(), address)
+        await self.ask(pull("PT0.1S"), address)
         return address
 
 
