@@ -112,7 +112,8 @@ class Digest:
             f'nonce="{_quoted(self._nonce)}"',
             f'uri="{_quoted(uri)}"',
             f'response="{h(f"{a1}:{middle}:{a2}")}"',
-            f"algorithm={self._algorithm}",
+            # MD5-sess is how the specifications write it, and some servers compare letter by letter.
+            f"algorithm={self._algorithm.replace('-SESS', '-sess')}",
         ]
         if self._opaque is not None:
             parts.append(f'opaque="{_quoted(self._opaque)}"')

@@ -57,6 +57,7 @@ def on_this_machine(simulators: dict[str, Simulator], receiver: str, folder: Pat
     example["bridge"] |= {"data": str(folder / "data"), "http": {"listen": "127.0.0.1:0"}}
     example["bridge"]["callbacks"] = {"listen": "127.0.0.1:0"}
     example["bridge"]["traps"] = {"listen": "127.0.0.1:0"}
+    example["bridge"]["syslog"] = {"listen": "127.0.0.1:0"}
     for sink in example["delivery"]["sinks"]:
         if "url" in sink:
             sink["url"] = receiver

@@ -65,7 +65,7 @@ def test_structured_data_and_severity() -> None:
 def test_it_never_raises_and_keeps_the_line(raw: bytes) -> None:
     line = parse(raw)
     assert isinstance(line, Line)
-    assert line.raw.endswith(line.text.rstrip())
+    assert line.raw.endswith(line.text)
 
 
 @given(st.integers(0, 191), WORD, WORD, TEXT.filter(lambda text: not text.startswith(("-", "[", "\ufeff"))))
