@@ -22,6 +22,7 @@ from bridge.testing.checks.base import Contract
 
 PAGE = Path(__file__).parent.parent.parent / "docs" / "devices.md"
 HEADINGS = {"Capabilities": Capability, "Events": EventKind, "Settings": None}
+_DEFINED = re.compile(r"def (test_[a-z0-9_]+)\(")
 # What comes from the bridge itself, or from every driver.
 _OURS = frozenset({EventKind.RESYNC, EventKind.VENDOR})
 
@@ -98,6 +99,16 @@ def test_every_driver_of_ours_passes_the_kit() -> None:
     drivers = {file.parent.name for file in (PAGE.parent.parent / "drivers").glob("*/driver.py")}
     # The bridge's own host is no device that could be simulated.
     assert set(proven(_capabilities)) == drivers - {"host"}
+
+
+def test_every_test_that_the_page_names_is_there() -> None:
+    named = set(re.findall(r"`(test_[a-z0-9_]+)`", PAGE.read_text()))
+    folders = [PAGE.parent.parent / "tests", PAGE.parent.parent / "bridge" / "testing" / "checks"]
+    written = {
+        name for folder in folders for file in folder.rglob("*.py") for name in _DEFINED.findall(file.read_text())
+    }
+    assert len(named) > 50
+    assert named <= written, f"the page names tests that are not there: {sorted(named - written)}"
 
 
 def main() -> None:
