@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import subprocess
 import sys
@@ -17,9 +18,13 @@ def python_peer(name: str, *pip_arguments: tuple[str, ...]) -> Path:
     home = CACHE / f"{name}-{digest}"
     python = home / "bin" / "python"
     done = home / "done"
-    if not done.exists():
-        venv.create(home, with_pip=True, clear=True)
-        for arguments in pip_arguments:
-            subprocess.run([python, "-m", "pip", "install", "--quiet", *arguments], check=True, timeout=300)
-        done.touch()
+    CACHE.mkdir(exist_ok=True)
+    # Workers of pytest-xdist come here at the same time.
+    with open(CACHE / f"{home.name}.lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not done.exists():
+            venv.create(home, with_pip=True, clear=True)
+            for arguments in pip_arguments:
+                subprocess.run([python, "-m", "pip", "install", "--quiet", *arguments], check=True, timeout=300)
+            done.touch()
     return python

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import subprocess
 import sys
 import tempfile
@@ -12,7 +13,8 @@ from typing import Any
 
 from tests.benchmarks.bridge_process import Bridge, counter
 from tests.benchmarks.trap_storm import address
-from tests.integration.net_snmp import free_port, snmpd
+from tests.integration.net_snmp import snmpd
+from tests.integration.processes import free_port
 
 NAME = "traps"
 DEVICES = 200
@@ -34,7 +36,7 @@ def site(agent: int, traps: int) -> dict[str, Any]:
 
 def run() -> dict[str, float]:
     with tempfile.TemporaryDirectory() as name, snmpd(Path(name), everywhere=True) as agent:
-        port = free_port()
+        port = free_port(socket.SOCK_DGRAM)
         with Bridge(Path(name), site(agent, port), {"poll": 60.0}, {}) as bridge:
             deadline = time.monotonic() + LIMIT
             while (listening := counter(bridge.metrics(), "bridge_event_streams")) < DEVICES:

@@ -15,6 +15,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.integration.processes import free_port
+
 AUTH, PRIVACY = "auth-pass-12345", "privacy-pass-12345"
 USER = "bridge"
 
@@ -26,19 +28,12 @@ def need(*programs: str) -> None:
     assert not missing, f"{', '.join(missing)} is not installed"
 
 
-def free_port() -> int:
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
 @contextmanager
 def snmpd(folder: Path, *, everywhere: bool = False) -> Iterator[int]:
     """The port of an agent on loopback: read-only `public`, `private` that may write, an SNMPv3 user for each of SHA-1,
     SHA-256 and SHA-512. `everywhere`: it answers on every address of 127.0.0.0/8."""
     need("snmpd")
-    port = free_port()
+    port = free_port(socket.SOCK_DGRAM)
     config = folder / "snmpd.conf"
     users = "\n".join(
         f"createUser {USER}-{name.replace('-', '').lower()} {name} {AUTH} AES {PRIVACY}\n"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import queue
+import random
 import signal
 import socket
 import subprocess
@@ -20,10 +21,17 @@ from typing import Any
 BINARY = Path(sys.prefix) / "bin" / "device-bridge"
 
 
-def free_port() -> int:
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return int(one.getsockname()[1])
+_random = random.SystemRandom()  # hypothesis sets the other one back
+
+
+def free_port(kind: socket.SocketKind = socket.SOCK_STREAM) -> int:
+    """A port of loopback that nobody has. It is below those that the kernel gives to whoever asks for any (ip(7),
+    ip_local_port_range), so that no other test gets it before it is listened on."""
+    while True:
+        port = _random.randrange(10_000, 32_000)
+        with suppress(OSError), socket.socket(socket.AF_INET, kind) as probe:
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 class Process:

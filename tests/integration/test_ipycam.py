@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import random
 import shutil
-import socket
 import subprocess
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import contextmanager
@@ -22,15 +21,10 @@ from bridge.secrets import Secret
 from bridge.supervisor import http_session
 from drivers.onvif.config import OnvifConfig, StreamCheck
 from drivers.onvif.driver import OnvifDriver
+from tests.integration.processes import free_port
 from tests.peers import python_peer
 
 PASSWORD = "pw-1234567"
-
-
-def free_port() -> int:
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return int(one.getsockname()[1])
 
 
 @contextmanager

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import random
+import socket
 import subprocess
 from collections.abc import Iterator
 from typing import Any
@@ -20,7 +21,8 @@ from drivers.host.driver import sample as own_sample
 from drivers.snmp.config import SnmpConfig
 from drivers.snmp.driver import SnmpDriver
 from tests import peers
-from tests.integration.net_snmp import AUTH, PRIVACY, USER, free_port, snmpd
+from tests.integration.net_snmp import AUTH, PRIVACY, USER, snmpd
+from tests.integration.processes import free_port
 from tests.support import until
 
 CLIENTS = ("gufo", "pysnmp")
@@ -173,7 +175,7 @@ def simulated(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
     (folder / "data").mkdir()
     for name, walk in WALKS.items():
         (folder / "data" / f"{name}.snmprec").write_text(walk)
-    port = free_port()
+    port = free_port(socket.SOCK_DGRAM)
     command = [
         python.parent / "snmpsim-command-responder", "--data-dir", folder / "data", "--cache-dir", folder / "cache",
         "--agent-udpv4-endpoint", f"127.0.0.1:{port}", "--logging-method", "null",

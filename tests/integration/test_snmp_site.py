@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +16,13 @@ from bridge.state.reachability import Reach
 from bridge.testing.simulator import Fault
 from drivers.onvif.simulator import OnvifSimulator
 from drivers.snmp.simulator import SnmpSimulator
-from tests.integration.net_snmp import free_port
+from tests.integration.processes import free_port
 from tests.support import until
 
 
 async def test_a_trap_makes_the_camera_behind_the_port_offline_at_once(tmp_path: Path) -> None:
     switch, camera = SnmpSimulator("switch", kind=Kind.SWITCH), OnvifSimulator("cam")
-    traps = free_port()
+    traps = free_port(socket.SOCK_DGRAM)
     switch.notify = ("127.0.0.1", traps)
     await switch.start()
     await camera.start()

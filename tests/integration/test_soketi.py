@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import random
-import socket
 import subprocess
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, suppress
@@ -24,6 +23,7 @@ from bridge.pushes.catalogue import ExportConfig, ImportConfig
 from bridge.secrets import Redactor, Secret
 from bridge.store.store import OutboxRow, Store
 from tests import node
+from tests.integration.processes import free_port
 from tests.integration.pusher_site import QUERY, Site
 from tests.support import until
 
@@ -42,9 +42,7 @@ def soketi(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
         pytest.skip("soketi's binary is for node 20, which is not on the PATH")
     folder = node.HERE / "soketi"
     node.install(folder)
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port: int = free.getsockname()[1]
+    port = free_port()
     app = {"id": APP_ID, "key": KEY, "secret": SECRET.reveal(), "webhooks": []} | dict.fromkeys(UNLIMITED, -1)
     config = tmp_path_factory.mktemp("soketi") / "config.json"
     config.write_text(
