@@ -144,7 +144,8 @@ async def _log_in(device: Any, session: Any) -> tuple[bool, str, str]:
         return False, error.kind, error.detail
     streams = [one for several in seen.reading.streams.values() for one in several]
     name = " ".join(part for part in (seen.identity.manufacturer, seen.identity.model) if part)
-    said = f"{name or 'it answers'}, {len(streams)} streams"
+    # A panel's driver looks at no streams, and says nothing of them.
+    said = (name or "it answers") + (f", {len(streams)} streams" if seen.reading.streams else "")
     if down := next((one for one in streams if one.up is False), None):
         return False, "stream_down", f"{said}, {down.name} is down: {down.detail or 'no answer'}"
     return True, "ok", said
